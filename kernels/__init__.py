@@ -1,0 +1,5 @@
+"""Hot loops: Numba and NumPy, nothing of ours above them, no I/O.
+
+Each file holds one kernel family and ends in one `Kernel` record (see `record.py`) that the tests,
+the benchmarks, the notebooks and the report all read.
+"""

@@ -1,0 +1,6 @@
+"""A workbench for SSD-tiered LLM inference: a tiering library, its experiments, their notebooks and reports.
+
+In a notebook start with ``from workbench import day``. See docs/structure.md for what lives where.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Ceilings, paired measurement, statistics, and one module per experiment family."""

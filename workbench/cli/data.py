@@ -1,0 +1,3 @@
+"""placeholder, to be replaced by its verb."""
+import typer
+app = typer.Typer(no_args_is_help=True)

@@ -1,0 +1,3 @@
+"""placeholder, to be replaced by its verb."""
+def command() -> None:
+    """Not there yet."""

@@ -1,0 +1,1 @@
+"""Tokenizer, forward pass, sampler, generation and perplexity of a real model over the tiers."""

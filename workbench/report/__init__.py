@@ -1,0 +1,1 @@
+"""Charts, tables and self-contained HTML pages made from the registry."""
