@@ -1,6 +1,7 @@
 """Tie a kernel's reference, variants, inputs, check and traffic into one record.
 
-Follows: numba/numba-examples' bench.yaml (c423f54), with functions instead of strings, so that a rename breaks loudly.
+Follows: numba/numba-examples' bench.yaml (c423f54), with functions instead of strings, so that a
+rename breaks loudly.
 Leaves out: timing (workbench/benchmark) and statistics.
 """
 
@@ -19,7 +20,7 @@ Inputs = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """One kernel family: what it computes, every way we compute it, and how to tell that they agree.
+    """One kernel family: what it computes, each way to compute it, how to tell that they agree.
 
     Attributes
     ----------
@@ -29,8 +30,8 @@ class Kernel:
     variants : mapping              technique name -> callable, all with the reference's signature
     make_inputs : callable          ``(rng, size) -> inputs``; seeded, C-contiguous
     outputs : tuple of int          positions in ``inputs`` that the kernel writes
-    check : callable                ``(expected, got) -> None``, raises AssertionError with the first difference
-    bytes_moved : callable          ``(*inputs) -> int``, payload bytes read plus written, for GB/s and rooflines
+    check : callable                ``(expected, got) -> None``, AssertionError at a difference
+    bytes_moved : callable          ``(*inputs) -> int``, payload bytes read plus written
     sizes : tuple of int            sizes worth testing: 0, 1, odd, around a block, large
     """
 
@@ -47,7 +48,8 @@ class Kernel:
     def __post_init__(self) -> None:
         if self.baseline not in self.variants:
             raise ValueError(
-                f"kernel {self.name!r}: baseline {self.baseline!r} is not one of its variants {sorted(self.variants)}"
+                f"kernel {self.name!r}: baseline {self.baseline!r} is not one of its variants "
+                f"{sorted(self.variants)}"
             )
 
 

@@ -1,6 +1,6 @@
 """Where things lie: the checkout's folders, and the environment variables that move them.
 
-``WORKBENCH_DATA`` and ``WORKBENCH_RUNS`` replace ``data/`` and ``papermill_runs/`` (tests use them).
+``WORKBENCH_DATA`` and ``WORKBENCH_RUNS`` replace ``data/`` and ``papermill_runs/``, as tests do.
 Paths are absolute inside the process only; whatever is written down goes through `shown`.
 """
 
@@ -37,7 +37,7 @@ def notebooks() -> Path:
 
 
 def shown(path: Path | str) -> str:
-    """Return a path as it may be printed or stored: relative to the checkout, else its last two parts."""
+    """Return a path as it may be printed or stored: relative to the checkout, else its last parts."""
     absolute = Path(path).absolute()
     if absolute.is_relative_to(root()):
         return str(absolute.relative_to(root()))

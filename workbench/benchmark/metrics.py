@@ -1,6 +1,7 @@
 """The one shape of a measured number: long rows, one declared schema, the unit beside the value.
 
-Leaves out: where rows are stored (workbench/runs/registry) and how they are drawn (workbench/report).
+Leaves out: where rows are stored (workbench/runs/registry),
+and how they are drawn (workbench/report).
 """
 
 from __future__ import annotations
@@ -26,7 +27,13 @@ def empty() -> pl.DataFrame:
 
 
 def rows(
-    metric: str, unit: str, values: Iterable[float], *, tier: str = "", case: str = "", variant: str = ""
+    metric: str,
+    unit: str,
+    values: Iterable[float],
+    *,
+    tier: str = "",
+    case: str = "",
+    variant: str = "",
 ) -> pl.DataFrame:
     """Return one row per value; ``repeat`` counts them from 0."""
     numbers = [float(value) for value in values]
@@ -44,6 +51,34 @@ def rows(
 
 
 def conform(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the frame's rows in exactly the declared schema, missing columns filled, extra ones dropped."""
-    missing = [pl.lit(None, dtype=dtype).alias(name) for name, dtype in SCHEMA.items() if name not in frame.columns]
-    return frame.with_columns(missing).select(pl.col(name).cast(dtype) for name, dtype in SCHEMA.items())
+    """Return the rows in exactly the declared schema: missing columns filled, extra ones dropped."""
+    missing = [
+        pl.lit(None, dtype=dtype).alias(name)
+        for name, dtype in SCHEMA.items()
+        if name not in frame.columns
+    ]
+    return frame.with_columns(missing).select(
+        pl.col(name).cast(dtype) for name, dtype in SCHEMA.items()
+    )
+
+
+def best(frame: pl.DataFrame, **keys: str) -> float | None:
+    """Return the largest median of what matches every key, e.g. ``metric="kv_store"``.
+
+    None means that no such thing was measured, which is an answer: fio may be missing.
+    """
+    chosen = frame.filter(*(pl.col(name) == value for name, value in keys.items()))
+    medians = summary(chosen)["median"]
+    return None if medians.is_empty() else float(medians.to_numpy().max())
+
+
+def summary(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return one row per measured thing (rounds, min, median, max), in order of appearance."""
+    value = pl.col("value")
+    keys = ["metric", "unit", "tier", "case", "variant"]
+    return frame.group_by(keys, maintain_order=True).agg(
+        value.len().alias("rounds"),
+        value.min().alias("min"),
+        value.median().alias("median"),
+        value.max().alias("max"),
+    )

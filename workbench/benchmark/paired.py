@@ -1,6 +1,7 @@
-"""Run several cases side by side, round by round, so that a drifting machine hits all of them alike.
+"""Run several cases side by side, round by round, so that a drifting machine hits all alike.
 
-Follows: A B B A ordering; the first call of each case is a warm-up and is not counted (Numba compiles in it).
+Follows: A B B A ordering; the first call of each case is a warm-up and is not counted (Numba
+compiles in it).
 Leaves out: judging the samples (statistics.py).
 """
 
@@ -19,7 +20,7 @@ from workbench.benchmark.statistics import Ratio, bootstrap_ratio
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One thing to time: ``run()`` does ``work`` units (bytes, tokens, ...) and returns the seconds it took."""
+    """One thing to time: ``run()`` does ``work`` units (bytes, tokens) and returns its seconds."""
 
     name: str
     run: Callable[[], float]
@@ -57,10 +58,12 @@ def timed(function: Callable[..., object], *arguments: object) -> Callable[[], f
     return run
 
 
-def timed_on_threads(function: Callable[..., object], shares: Sequence[tuple[object, ...]]) -> Callable[[], float]:
-    """Return a callable that runs one share of the work a thread and answers first start to last end, in seconds.
+def timed_on_threads(
+    function: Callable[..., object], shares: Sequence[tuple[object, ...]]
+) -> Callable[[], float]:
+    """Return a callable that runs one share of the work a thread and answers the seconds it took.
 
-    ``function`` must release the GIL for most of its time. One share runs in the calling thread.
+    Seconds count from the first start to the last end. ``function`` must release the GIL for most of its time. One share runs in the calling thread.
     """
     if len(shares) == 1:
         return timed(function, *shares[0])
@@ -86,7 +89,9 @@ def timed_on_threads(function: Callable[..., object], shares: Sequence[tuple[obj
     return run
 
 
-def interleave(cases: Sequence[Case], rounds: int, on_round: Callable[[int], None] | None = None) -> Samples:
+def interleave(
+    cases: Sequence[Case], rounds: int, on_round: Callable[[int], None] | None = None
+) -> Samples:
     """Time every case once a round, forwards in even rounds and backwards in odd ones.
 
     Parameters
@@ -103,7 +108,9 @@ def interleave(cases: Sequence[Case], rounds: int, on_round: Callable[[int], Non
     """
     names = [case.name for case in cases]
     if len(set(names)) != len(names) or not cases or rounds < 1:
-        raise ValueError(f"need at least one round of uniquely named cases, got {rounds} rounds of {names}")
+        raise ValueError(
+            f"need at least one round of uniquely named cases, got {rounds} rounds of {names}"
+        )
     for case in cases:
         case.run()
     seconds: dict[str, list[float]] = {name: [] for name in names}
@@ -113,5 +120,6 @@ def interleave(cases: Sequence[Case], rounds: int, on_round: Callable[[int], Non
         if on_round is not None:
             on_round(number + 1)
     return Samples(
-        {name: np.array(values) for name, values in seconds.items()}, {case.name: case.work for case in cases}
+        {name: np.array(values) for name, values in seconds.items()},
+        {case.name: case.work for case in cases},
     )

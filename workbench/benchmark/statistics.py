@@ -17,7 +17,8 @@ Verdict = Literal["holds", "refuted", "undecided"]
 Relation = Literal["faster", "slower", "undecided"]
 
 MIN_ROUNDS = 10
-# A difference smaller than this is not called one, however tight the interval: code layout alone moves timings by this much.
+# A difference smaller than this is not called one, however tight the interval: code layout alone
+# moves timings by this much.
 MIN_EFFECT = 1.02
 CONFIDENCE = 0.99
 _RESAMPLES = 4000
@@ -41,12 +42,12 @@ def bootstrap_ratio(contender_rate: ArrayLike, baseline_rate: ArrayLike, seed: i
 
     Parameters
     ----------
-    contender_rate, baseline_rate : float64[n_rounds]   rates of the same unit; round i of both ran side by side
-    seed : int                                          of the resampling, so that a report can be regenerated
+    contender_rate, baseline_rate : float64[n_rounds]   same unit; round i of both ran side by side
+    seed : int                                          of the resampling
 
     Raises
     ------
-    ValueError   if the lengths differ, fewer than 10 rounds are given, or a rate is not positive and finite
+    ValueError   if lengths differ, rounds are fewer than 10, or a rate is not positive and finite
 
     Cost    O(4000 n_rounds).
     """
@@ -55,22 +56,27 @@ def bootstrap_ratio(contender_rate: ArrayLike, baseline_rate: ArrayLike, seed: i
     if contender.shape != baseline.shape or contender.ndim != 1:
         raise ValueError(f"rounds must pair up: {contender.shape} against {baseline.shape}")
     if contender.size < MIN_ROUNDS:
-        raise ValueError(f"{contender.size} rounds are too few for an interval; measure at least {MIN_ROUNDS}")
+        raise ValueError(
+            f"{contender.size} rounds are too few for an interval; measure at least {MIN_ROUNDS}"
+        )
     both = np.concatenate([contender, baseline])
     if not (np.isfinite(both).all() and (both > 0).all()):
         raise ValueError("every rate must be positive and finite")
-    # Pairing by round cancels the drift of a shared machine; the logarithm makes 2x and 0.5x equally far from 1.
+    # Pairing by round cancels a shared machine's drift; in logarithms 2x and 0.5x are equally far
+    # from 1.
     log_ratio = np.log(contender / baseline)
     rng = np.random.default_rng(seed)
     picks = rng.integers(0, log_ratio.size, size=(_RESAMPLES, log_ratio.size))
     medians = np.median(log_ratio[picks], axis=1)
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(medians, [tail, 1 - tail])
-    return Ratio(float(np.exp(np.median(log_ratio))), float(np.exp(low)), float(np.exp(high)), log_ratio.size)
+    return Ratio(
+        float(np.exp(np.median(log_ratio))), float(np.exp(low)), float(np.exp(high)), log_ratio.size
+    )
 
 
 def relation(ratio: Ratio, min_effect: float = MIN_EFFECT) -> Relation:
-    """Call the contender faster or slower only when the interval excludes 1 and the effect is large enough."""
+    """Say faster or slower only when the interval excludes 1 and the effect is large enough."""
     if ratio.low > 1 and ratio.median >= min_effect:
         return "faster"
     if ratio.high < 1 and ratio.median <= 1 / min_effect:
@@ -97,9 +103,10 @@ class Claim:
         return f"{'>=' if self.at_least else '<='} {self.factor:g}x"
 
     def judge(self, ratio: Ratio) -> Verdict:
-        """Return *holds* or *refuted* when the whole interval is on one side of the claim, else *undecided*.
+        """Return *holds* or *refuted* if the whole interval is on one side, else *undecided*.
 
-        A claim of improvement (``>= 1x`` or more, ``<= 1x`` or less) also needs the interval to exclude 1.
+        A claim of improvement (``>= 1x`` or more, ``<= 1x`` or less) also needs the interval to
+        exclude 1.
         """
         inside = ratio.low >= self.factor if self.at_least else ratio.high <= self.factor
         outside = ratio.high < self.factor if self.at_least else ratio.low > self.factor

@@ -30,7 +30,7 @@ app.add_typer(data.app, name="data")
 
 
 def main() -> None:
-    """Run the command line; every `WorkbenchError` becomes a message on stderr and its own exit code."""
+    """Run the command line; a `WorkbenchError` becomes a message on stderr and its exit code."""
     try:
         app()
     except WorkbenchError as error:

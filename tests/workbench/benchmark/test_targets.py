@@ -1,0 +1,72 @@
+"""The targets table: standing follows from the measured rows and the ceilings."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from workbench.benchmark import metrics, targets
+
+
+def day_one(store: float, ceiling: float, slab_bytes: float = 1.1e9) -> pl.DataFrame:
+    return pl.concat(
+        [
+            metrics.rows(
+                "storage_read",
+                "GB/s",
+                [0.1, 0.3, 0.2],
+                tier="device",
+                case="block_kib=16",
+                variant="synchronous",
+            ),
+            metrics.rows(
+                "storage_read",
+                "GB/s",
+                [1.2],
+                tier="device",
+                case="block_kib=16",
+                variant="fio_qd32",
+            ),
+            metrics.rows(
+                "storage_read",
+                "GB/s",
+                [9.0],
+                tier="page_cache",
+                case="block_kib=16",
+                variant="synchronous",
+            ),
+            metrics.rows("kv_store", "tokens/s", [store], tier="hot", variant="numpy_per_layer"),
+            metrics.rows("kv_store", "tokens/s", [ceiling], tier="hot", variant="copy_ceiling"),
+            metrics.rows("hot_slab_rss", "bytes", [slab_bytes], tier="memory"),
+        ]
+    )
+
+
+def standing(rows: pl.DataFrame, name: str) -> dict[str, object]:
+    return targets.week_one(rows).row(by_predicate=pl.col("target") == name, named=True)
+
+
+@pytest.mark.parametrize(
+    ("store", "ceiling", "expected"),
+    [(5_000, 60_000, "open"), (5_000, 19_000, "out of reach here"), (51_000, 60_000, "reached")],
+)
+def test_store_rate_is_judged_against_the_target_and_the_ceiling(
+    store: float, ceiling: float, expected: str
+) -> None:
+    line = standing(day_one(store, ceiling), targets.KV_STORE.name)
+    assert line["standing"] == expected
+    assert line["here"] == store
+
+
+def test_storage_line_reads_the_device_and_never_the_page_cache() -> None:
+    line = standing(day_one(1, 2), targets.STORAGE.name)
+    assert (line["here"], line["ceiling here"], line["standing"]) == (0.2, 1.2, "out of reach here")
+
+
+@pytest.mark.parametrize(("slab_bytes", "expected"), [(1.1e9, "reached"), (1.6e9, "open")])
+def test_footprint_is_better_when_smaller(slab_bytes: float, expected: str) -> None:
+    assert standing(day_one(1, 2, slab_bytes), targets.FOOTPRINT.name)["standing"] == expected
+
+
+def test_what_was_not_measured_says_so() -> None:
+    assert set(targets.week_one(metrics.empty())["standing"]) == {"not measured yet"}

@@ -1,0 +1,90 @@
+"""Hold what was measured against the Week-1 targets of the team's own Day 1 report.
+
+Follows: that report's section 5 (2026-01-19). Its numbers are targets and history
+here, never a baseline.
+Leaves out: ranking what to do about it (bottlenecks.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from workbench.benchmark import metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One Week-1 target: what the report had, what it wants, and the day that works on it."""
+
+    name: str
+    reported: str
+    wanted: float
+    unit: str
+    day: str
+    smaller_is_better: bool = False
+
+
+STORAGE = Target("storage throughput", "69.75 GB/s (a page cache)", 75.0, "GB/s", "Day 2")
+KV_STORE = Target("KV store rate", "5,046 tokens/s", 50_000.0, "tokens/s", "Day 3")
+HIT_RATE = Target("cache hit rate", "0 % (cold)", 60.0, "%", "Day 4")
+LATENCY = Target("inference latency, p99 per token", "not measured", 100.0, "ms", "Day 5", True)
+FOOTPRINT = Target("memory footprint, test configuration", "1.5 GB", 1.5, "GB", "Day 22", True)
+
+
+def week_one(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the targets table of a Day 1 run.
+
+    Parameters
+    ----------
+    rows : metrics frame   holding storage_read, kv_store and hot_slab_rss rows
+
+    Returns
+    -------
+    one row a target: reported then, wanted, measured here (best median), this machine's own
+    ceiling, and ``standing``: *reached*, *open* (the ceiling allows it), *out of reach here* (the
+    target lies above the ceiling) or *not measured yet*
+    """
+    variants = rows.filter(pl.col("variant") != "copy_ceiling")
+    device = {"metric": "storage_read", "tier": "device"}
+    slab_bytes = metrics.best(rows, metric="hot_slab_rss")
+    lines = [
+        _line(
+            STORAGE,
+            metrics.best(rows, **device, variant="synchronous"),
+            metrics.best(rows, **device, variant="fio_qd32"),
+        ),
+        _line(
+            KV_STORE,
+            metrics.best(variants, metric="kv_store"),
+            metrics.best(rows, metric="kv_store", variant="copy_ceiling"),
+        ),
+        _line(HIT_RATE, None, None),
+        _line(FOOTPRINT, None if slab_bytes is None else slab_bytes / 1e9, None),
+        _line(LATENCY, None, None),
+    ]
+    return pl.DataFrame(lines, infer_schema_length=None)
+
+
+def _line(target: Target, measured: float | None, ceiling: float | None) -> dict[str, object]:
+    return {
+        "target": target.name,
+        "unit": target.unit,
+        "reported then": target.reported,
+        "wanted": target.wanted,
+        "here": measured,
+        "ceiling here": ceiling,
+        "standing": _standing(target, measured, ceiling),
+        "worked on": target.day,
+    }
+
+
+def _standing(target: Target, measured: float | None, ceiling: float | None) -> str:
+    if measured is None:
+        return "not measured yet"
+    if measured <= target.wanted if target.smaller_is_better else measured >= target.wanted:
+        return "reached"
+    if ceiling is not None and not target.smaller_is_better and ceiling < target.wanted:
+        return "out of reach here"
+    return "open"
