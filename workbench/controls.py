@@ -25,7 +25,7 @@ def explore(
     show : callable          called with one keyword a control; measures and displays
     choices : mapping        control name -> the values it offers
     chosen : mapping         control name -> the value shown now; must be among its choices
-    interactive : bool       True in a live front end; False prints the chosen values instead of controls
+    interactive : bool       True in a live front end; else the chosen values replace the controls
 
     Cost    one call of ``show`` now, one more each time the button is pressed.
     """

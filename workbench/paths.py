@@ -37,7 +37,7 @@ def notebooks() -> Path:
 
 
 def shown(path: Path | str) -> str:
-    """Return a path as it may be printed or stored: relative to the checkout, else its last parts."""
+    """Return a path as it may be printed or stored: relative to the checkout or shortened."""
     absolute = Path(path).absolute()
     if absolute.is_relative_to(root()):
         return str(absolute.relative_to(root()))

@@ -51,7 +51,7 @@ def rows(
 
 
 def conform(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows in exactly the declared schema: missing columns filled, extra ones dropped."""
+    """Return the rows in exactly the declared schema: missing columns filled, others dropped."""
     missing = [
         pl.lit(None, dtype=dtype).alias(name)
         for name, dtype in SCHEMA.items()

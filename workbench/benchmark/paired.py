@@ -63,7 +63,8 @@ def timed_on_threads(
 ) -> Callable[[], float]:
     """Return a callable that runs one share of the work a thread and answers the seconds it took.
 
-    Seconds count from the first start to the last end. ``function`` must release the GIL for most of its time. One share runs in the calling thread.
+    Seconds count from the first start to the last end; a single share runs in the calling thread.
+    ``function`` must release the GIL for most of its time.
     """
     if len(shares) == 1:
         return timed(function, *shares[0])
