@@ -1,0 +1,30 @@
+"""The days that exist, by name.
+
+Follows: one file a day.
+Leaves out: running them (runs/execute.py).
+"""
+
+from __future__ import annotations
+
+from workbench.errors import UsageError
+from workbench.runs.days.day import Day
+from workbench.runs.days.day01_baseline import DAY01
+from workbench.runs.params import closest
+
+__all__ = ["DAYS", "Day", "get_day"]
+
+DAYS: dict[str, Day] = {day.name: day for day in (DAY01,)}
+
+
+def get_day(name: str) -> Day:
+    """Return the day of that name.
+
+    Raises
+    ------
+    UsageError   with the day that was probably meant, or all there are
+    """
+    if name in DAYS:
+        return DAYS[name]
+    guess = closest(name, DAYS)
+    hint = f"did you mean {guess}?" if guess else f"there are {', '.join(DAYS)}"
+    raise UsageError(f"unknown day {name}; {hint}")

@@ -1,0 +1,43 @@
+"""Put bytes in a place so that a reader finds the old ones or the new ones, never a mixture.
+
+Follows: write a temporary file, fsync, rename over, fsync the folder.
+Leaves out: locks; the last writer wins.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+_TEMPORARY = ".writing-"
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Replace a file's content in one step; survives a kill at any moment and a power cut after."""
+    handle, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)  # mkstemp gives 0600; a result is there to be shared
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """Return the temporary files that killed writers left behind."""
+    return sorted(folder.glob(f"{_TEMPORARY}*"))
