@@ -1,0 +1,58 @@
+# `make report` and `make test` are the two commands that matter; both set up what they need. `make help` lists all.
+# Written for GNU make 3.81 and later, so that macOS's own make runs it.
+
+PRESET ?= standard
+MODEL  ?= smollm2-135m
+DAY    ?=
+ARGS   ?=
+
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup report test check bench lab docs lock clean
+
+help: ## list the commands
+	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /  make \1 @/' | awk -F@ '{printf "%-16s %s\n", $$1, $$2}'
+
+setup: .venv/.ready ## make .venv from requirements.lock (PYTHON=python3.12 chooses the interpreter)
+
+.venv/.ready: requirements.lock pyproject.toml .ci/setup
+	@.ci/setup
+
+report: setup ## run every day on this machine and write the HTML report (PRESET=tiny is quick)
+	@$(BIN)/workbench data get $(MODEL)
+	@$(BIN)/workbench run all --preset $(PRESET) || [ $$? -eq 1 ] # 1: a claim was refuted, which is a result
+	@$(BIN)/workbench report
+
+test: setup ## run the whole test suite (ARGS="-k name" narrows it)
+	@$(BIN)/workbench data get $(MODEL)
+	@$(BIN)/python -m pytest $(if $(WORKBENCH_NO_SKIPS),-p tests.house.no_skips) $(ARGS)
+
+check: setup ## format, lint, types, layers, notebooks, the largest rooms
+	@printf '%-10s' format && $(BIN)/ruff format --check .
+	@printf '%-10s' lint && $(BIN)/ruff check .
+	@printf '%-10s' types && $(BIN)/mypy
+	@printf '%-10s' layers && $(BIN)/lint-imports --no-logo
+	@printf '%-10s' notebooks && $(BIN)/python -m pytest -q tests/notebooks/test_lint.py
+	@$(BIN)/python tests/house/largest_rooms.py
+
+bench: setup ## run every named benchmark against its bar
+	@$(BIN)/workbench bench all
+
+lab: setup ## open JupyterLab on 127.0.0.1 (DAY=day01 opens that notebook)
+	@$(BIN)/workbench lab $(DAY)
+
+docs: setup ## write docs/cli.md from the command line itself
+	@$(BIN)/python -m typer workbench.cli utils docs --name workbench --output docs/cli.md
+
+lock: ## resolve pyproject.toml into requirements.lock again (needs uv)
+	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 2; }
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra dev \
+	    --custom-compile-command "make lock" pyproject.toml --output-file requirements.lock
+
+clean: ## remove .venv, tool caches and run outputs; data and models stay
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+	@find kernels workbench tests notebooks -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find kernels workbench notebooks \( -name '*.nbi' -o -name '*.nbc' \) -exec rm -f {} +
+	@find papermill_runs -mindepth 1 -maxdepth 1 ! -name .gitkeep -exec rm -rf {} +
+	@echo "removed .venv, caches and papermill_runs; kept data"
