@@ -26,3 +26,7 @@ class UsageError(WorkbenchError):
 
 class DataError(WorkbenchError):
     """A data set or model could not be had, or is not what the manifest says it is."""
+
+
+class ReportError(WorkbenchError):
+    """A chart, table or page cannot be made as asked: too many rows, no alternative text, nothing to show."""

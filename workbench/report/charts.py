@@ -1,0 +1,261 @@
+"""Build the charts that days share: sweeps as lines, bars against a ceiling, groups of bars.
+
+Follows: UX.md C3 (fixed roles, never colour alone, values labelled); labels sit on the marks.
+Leaves out: measuring and aggregating; a builder draws one row a mark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import altair as alt
+import polars as pl
+
+from workbench.errors import ReportError
+from workbench.report import alt_text
+from workbench.report.figures import WIDTH, Figure
+from workbench.report.marks import RoleScales, check_log, log_ticks, spread_labels, value_domain
+from workbench.report.numbers import plain_name, quantity, unit_text
+
+_LABEL_ROOM = 168
+_ROW_HEIGHT = 44
+_BAR_HEIGHT = 14
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A column of the frame: its name on the axis, its unit, and whether the axis is log."""
+
+    column: str
+    label: str
+    unit: str = ""
+    log: bool = False
+
+    @property
+    def title(self) -> str:
+        """Return the axis title, e.g. Throughput (GB/s)."""
+        return f"{self.label} ({unit_text(self.unit)})" if self.unit else self.label
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A line that bars are held against: a measured ceiling or a target, in the bars' unit."""
+
+    value: float
+    label: str
+
+
+def sweep_lines(
+    frame: pl.DataFrame,
+    title: str,
+    x: Channel,
+    y: Channel,
+    series: str,
+    roles: Mapping[str, str] | None = None,
+) -> Figure:
+    """Draw one line a series over a swept parameter, each named and valued at its end.
+
+    Parameters
+    ----------
+    frame : polars.DataFrame   one row a point: numeric ``x`` and ``y`` columns, text ``series``
+    title : str                what the chart shows
+    x, y : Channel             the swept parameter and the measured value
+    series : str               the column that names the lines
+    roles : mapping            series -> role (palette.ROLES); ceilings are dashed on their own
+
+    Raises
+    ------
+    ReportError   if there are no rows, or a log axis meets a value that is not positive
+    """
+    points = _columns(frame, title, {"x": x.column, "y": y.column, "series": series})
+    points = points.sort("series", "x", maintain_order=True)
+    for channel, name in ((x, "x"), (y, "y")):
+        if channel.log:
+            check_log(points[name], title, channel.label)
+    scales = RoleScales.of(points["series"].unique(maintain_order=True).to_list(), roles)
+    domain = value_domain(points["y"], y.log)
+    x_axis = alt.X(
+        "x:Q", title=x.title, axis=alt.Axis(grid=False, format=",", values=_ticks(points))
+    )
+    y_ticks = alt.Axis(values=log_ticks(domain)) if y.log else alt.Axis(tickCount=5)
+    y_axis = alt.Y("y:Q", title=y.title, axis=y_ticks)
+    base = alt.Chart(_with_text(points, y.unit)).encode(
+        x_axis.scale(type="log", base=2) if x.log else x_axis,
+        y_axis.scale(type="log" if y.log else "linear", domain=list(domain), nice=False),
+        scales.color("series"),
+        tooltip=[
+            alt.Tooltip("name:N", title="series"),
+            "x:Q",
+            alt.Tooltip("text:N", title=y.label),
+        ],
+    )
+    lines = base.mark_line().encode(scales.dash("series"))
+    dots = base.mark_point().encode(scales.shape("series"))
+    ends = alt.Chart(_line_ends(points, domain, y)).mark_text(align="left", dx=10)
+    chart = lines + dots + ends.encode(x="x:Q", y="label_y:Q", text="text:N")
+    room = {"left": 4, "top": 4, "bottom": 4, "right": _LABEL_ROOM}
+    sentence = alt_text.of_sweep(points, title, x.unit, y.unit)
+    return Figure(title, chart.properties(width=WIDTH - _LABEL_ROOM, padding=room), sentence)
+
+
+def bars_with_ceiling(
+    frame: pl.DataFrame,
+    title: str,
+    label: str,
+    value: Channel,
+    rule: Rule | None = None,
+    roles: Mapping[str, str] | None = None,
+) -> Figure:
+    """Draw one horizontal bar a row, its value beside it, and a dashed line to hold them against.
+
+    Parameters
+    ----------
+    frame : polars.DataFrame   one row a bar, top to bottom; when it has ``<value>_low`` and
+                               ``<value>_high`` columns, an interval is drawn over the bar
+    title : str                what the chart shows
+    label : str                the column that names the bars; names are unique
+    value : Channel            the bars' length; always linear and from zero
+    rule : Rule                a ceiling or target, or None
+    roles : mapping            bar name -> role (palette.ROLES)
+
+    Raises
+    ------
+    ReportError   if there are no rows, or a value is negative
+    """
+    wanted = {"label": label, "value": value.column}
+    interval = {end: f"{value.column}_{end}" for end in ("low", "high")}
+    if set(interval.values()) <= set(frame.columns):
+        wanted |= interval
+    bars = _columns(frame, title, wanted)
+    highest = max(max(bars[name].to_list()) for name in wanted if name != "label")
+    length = _bar_scale(bars, title, max(highest, rule.value if rule else 0))
+    # The value is written beyond the interval's end, where nothing crosses it.
+    tips = bars.with_columns(end=pl.max_horizontal(wanted.keys() - {"label", "low"}))
+    chart = _bar_layers(_with_text(tips, value.unit), length, roles)
+    if "low" in wanted:
+        span = alt.Chart(bars).mark_rule(strokeWidth=1.5, yOffset=8)
+        chart += span.encode(_rows(bars), alt.X("low:Q", scale=length, axis=None), x2="high:Q")
+    if rule is not None:
+        chart += _rule_layers(rule, value.unit, length)
+    room = {"left": 4, "top": 26 if rule else 4, "bottom": 4, "right": 120}
+    chart = chart.properties(width=WIDTH - 120, height=_ROW_HEIGHT * bars.height, padding=room)
+    against = (rule.label, rule.value) if rule else None
+    return Figure(title, chart, alt_text.of_bars(bars, title, value.unit, against))
+
+
+def grouped_bars(
+    frame: pl.DataFrame,
+    title: str,
+    group: str,
+    label: str,
+    value: Channel,
+    roles: Mapping[str, str] | None = None,
+) -> Figure:
+    """Draw a block of horizontal bars a group, each on its own scale, every value written out.
+
+    Parameters
+    ----------
+    frame : polars.DataFrame   one row a bar; groups and bars keep their order
+    title : str                what the chart shows
+    group, label : str         the columns that name the blocks and the bars in them
+    value : Channel            the bars' length; always linear and from zero
+    roles : mapping            bar name -> role (palette.ROLES)
+
+    Raises
+    ------
+    ReportError   if there are no rows, or a value is negative
+    """
+    bars = _columns(frame, title, {"group": group, "label": label, "value": value.column})
+    _bar_scale(bars, title, 0)
+    rows = _with_text(bars.with_columns(end="value"), value.unit).with_columns(
+        block=pl.Series([plain_name(name) for name in bars["group"]])
+    )
+    header = alt.Header(labelOrient="top", labelAnchor="start", labelFontSize=13, labelPadding=2)
+    blocks = alt.Row(
+        "block:N", header=header, sort=rows["block"].unique(maintain_order=True).to_list()
+    )
+    chart = (
+        _bar_layers(rows, alt.Scale(zero=True, nice=False), roles)
+        .properties(width=WIDTH - 120, height=alt.Step(_ROW_HEIGHT))
+        .facet(row=blocks, spacing=14)
+        .resolve_scale(x="independent", y="independent")
+        .properties(padding={"left": 4, "top": 4, "bottom": 4, "right": 120})
+    )
+    return Figure(title, chart, alt_text.of_groups(bars, title, value.unit))
+
+
+def _columns(frame: pl.DataFrame, title: str, wanted: Mapping[str, str]) -> pl.DataFrame:
+    """Return the wanted columns under our names, which hold no dot or bracket Vega would read."""
+    missing = sorted(set(wanted.values()) - set(frame.columns))
+    if missing:
+        raise ReportError(
+            f"chart {title!r}: no column {', '.join(missing)}; there are {', '.join(frame.columns)}"
+        )
+    rows = frame.select(pl.col(column).alias(name) for name, column in wanted.items()).drop_nulls()
+    if rows.is_empty():
+        raise ReportError(f"chart {title!r} has no rows; measure first, or leave the chart out")
+    return rows
+
+
+def _with_text(rows: pl.DataFrame, unit: str) -> pl.DataFrame:
+    """Add what is written beside a mark: the value with its unit, and the name in words."""
+    value, name = ("y", "series") if "y" in rows.columns else ("value", "label")
+    return rows.with_columns(
+        text=pl.Series([quantity(number, unit) for number in rows[value]], dtype=pl.String),
+        name=pl.Series([plain_name(text) for text in rows[name]], dtype=pl.String),
+    )
+
+
+def _ticks(points: pl.DataFrame) -> list[float]:
+    return points["x"].unique().sort().to_list()
+
+
+def _line_ends(points: pl.DataFrame, domain: tuple[float, float], y: Channel) -> pl.DataFrame:
+    ends = _with_text(points.group_by("series", maintain_order=True).last(), y.unit)
+    places = spread_labels(ends["y"].to_list(), domain, y.log)
+    return ends.select(
+        "x", label_y=pl.Series(places), text=pl.col("name") + "\u2002" + pl.col("text")
+    )
+
+
+def _bar_scale(bars: pl.DataFrame, title: str, highest: float) -> alt.Scale:
+    low = min(bars["value"].to_list())
+    if low < 0:
+        raise ReportError(
+            f"chart {title!r} has the value {low}; bars start at 0, draw lines instead"
+        )
+    return alt.Scale(domain=[0, highest or 1], nice=False)
+
+
+def _rows(rows: pl.DataFrame) -> alt.Y:
+    return alt.Y("label:N", sort=rows["label"].unique(maintain_order=True).to_list(), axis=None)
+
+
+def _bar_layers(
+    rows: pl.DataFrame, length: alt.Scale, roles: Mapping[str, str] | None
+) -> alt.LayerChart:
+    """Return bars with the name above each and the value at its end; no axis is needed then."""
+    scales = RoleScales.of(rows["label"].unique(maintain_order=True).to_list(), roles)
+    base = alt.Chart(rows).encode(_rows(rows))
+    x = alt.X("value:Q", scale=length, axis=None)
+    tips = [alt.Tooltip("name:N", title="what"), alt.Tooltip("text:N", title="value")]
+    bar = base.mark_bar(size=_BAR_HEIGHT, yOffset=9, cornerRadiusEnd=2)
+    name = base.mark_text(align="left", dy=-8, baseline="middle")
+    value = base.mark_text(align="left", dx=7, dy=10, baseline="middle", fontWeight=600)
+    return alt.layer(
+        bar.encode(x, scales.color("label"), tooltip=tips),
+        name.encode(x=alt.value(0), text="name:N"),
+        value.encode(alt.X("end:Q", scale=length, axis=None), text="text:N"),
+    )
+
+
+def _rule_layers(rule: Rule, unit: str, length: alt.Scale) -> alt.LayerChart:
+    label = f"{rule.label} {quantity(rule.value, unit)}"
+    base = alt.Chart(pl.DataFrame({"value": [rule.value], "text": [label]}))
+    x = alt.X("value:Q", scale=length, axis=None)
+    # The label grows towards the middle, so that it stays on the chart at either end.
+    far = rule.value > length.domain[1] / 2
+    text = base.mark_text(align="right" if far else "left", baseline="bottom", dx=4 if far else -4)
+    line = base.mark_rule(strokeDash=[6, 4], strokeWidth=1.5)
+    return alt.layer(line.encode(x), text.encode(x, y=alt.value(-6), text="text:N"))

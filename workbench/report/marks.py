@@ -1,0 +1,132 @@
+"""The parts charts are put together from: role scales, axis domains and labels that do not collide.
+
+Follows: direct labelling (each line named at its end) instead of legends.
+Leaves out: whole charts (charts.py).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+from workbench.errors import ReportError
+from workbench.report.palette import ROLES, role_names
+
+# Of the chart's height: one line of 12 px text and a little air.
+_LINE_FRAC = 0.075
+
+
+@dataclass(frozen=True, slots=True)
+class RoleScales:
+    """Colour, dash and shape of every series, from the roles they play."""
+
+    names: tuple[str, ...]
+    roles: tuple[str, ...]
+
+    @classmethod
+    def of(cls, names: Sequence[str], given: Mapping[str, str] | None) -> RoleScales:
+        """Give every series a role.
+
+        Raises
+        ------
+        ReportError   if ``given`` names an unknown role
+        """
+        try:
+            return cls(tuple(names), tuple(role_names(names, dict(given or {}))))
+        except KeyError as error:
+            raise ReportError(str(error.args[0])) from error
+
+    def color(self, column: str) -> alt.Color:
+        """Return the colour channel, without a legend."""
+        inks = [ROLES[role].ink for role in self.roles]
+        return alt.Color(f"{column}:N", legend=None, scale=self._scale(inks))
+
+    def dash(self, column: str) -> alt.StrokeDash:
+        """Return the dash channel, without a legend."""
+        dashes = [list(ROLES[role].dash) for role in self.roles]
+        return alt.StrokeDash(f"{column}:N", legend=None, scale=self._scale(dashes))
+
+    def shape(self, column: str) -> alt.Shape:
+        """Return the point shape channel, without a legend."""
+        shapes = [ROLES[role].shape for role in self.roles]
+        return alt.Shape(f"{column}:N", legend=None, scale=self._scale(shapes))
+
+    def _scale(self, values: list[Any]) -> alt.Scale:
+        return alt.Scale(domain=list(self.names), range=values)
+
+
+def value_domain(values: pl.Series, log: bool) -> tuple[float, float]:
+    """Return the axis range that shows all values: from zero, or with a margin on a log axis."""
+    low, high = min(values.to_list()), max(values.to_list())
+    if log:
+        return low / 1.4, high * 1.4
+    return min(0.0, low), high * 1.04 if high > 0 else 1.0
+
+
+def log_ticks(domain: tuple[float, float]) -> list[float]:
+    """Return five or so round values inside a log axis's range, evenly spread to the eye."""
+    low, high = domain
+    if high / low < 4:
+        return _linear_ticks(low, high)
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    steps = (1,) if high / low > 2000 else (1, 2, 5)
+    ticks = [step * 10.0**decade for decade in decades for step in steps]
+    return [tick for tick in ticks if low <= tick <= high]
+
+
+def check_log(values: pl.Series, title: str, label: str) -> None:
+    """Refuse values that a logarithmic axis cannot show.
+
+    Raises
+    ------
+    ReportError   if a value is zero or negative
+    """
+    low = min(values.to_list(), default=1.0)
+    if low <= 0:
+        raise ReportError(
+            f"chart {title!r}: {label} has the value {low}, and a log axis needs values above 0; "
+            "use a linear axis"
+        )
+
+
+def spread_labels(values: Sequence[float], domain: tuple[float, float], log: bool) -> list[float]:
+    """Return positions, in the values' unit, a text line apart and near their values.
+
+    Cost    O(n log n); lines that fit are not moved.
+    """
+    places = [_fraction(value, domain, log) for value in values]
+    order = sorted(range(len(places)), key=places.__getitem__)
+    moved = list(places)
+    for before, after in pairwise(order):
+        moved[after] = max(moved[after], moved[before] + _LINE_FRAC)
+    # What was pushed over the top comes back down, and pushes the ones below it.
+    ceiling = 1.02
+    for index in reversed(order):
+        moved[index] = min(moved[index], ceiling)
+        ceiling = moved[index] - _LINE_FRAC
+    return [_value(place, domain, log) for place in moved]
+
+
+def _linear_ticks(low: float, high: float) -> list[float]:
+    raw = (high - low) / 5
+    scale = 10.0 ** math.floor(math.log10(raw))
+    step = scale * next(nice for nice in (1, 2, 5, 10) if nice * scale >= raw)
+    first = math.ceil(low / step)
+    return [round(number * step, 12) for number in range(first, math.floor(high / step) + 1)]
+
+
+def _fraction(value: float, domain: tuple[float, float], log: bool) -> float:
+    low, high = (math.log(end) for end in domain) if log else domain
+    return ((math.log(value) if log else value) - low) / ((high - low) or 1.0)
+
+
+def _value(fraction: float, domain: tuple[float, float], log: bool) -> float:
+    low, high = (math.log(end) for end in domain) if log else domain
+    value = low + fraction * (high - low)
+    return math.exp(value) if log else value

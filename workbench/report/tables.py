@@ -1,0 +1,75 @@
+"""A frame as one semantic HTML table, for notebooks and report pages alike.
+
+Follows: WAI's tables tutorial (caption, scope on every header cell).
+Leaves out: sorting and filtering, which the index page does (templates/index.js).
+"""
+
+from __future__ import annotations
+
+from html import escape
+
+import polars as pl
+
+from workbench.errors import ReportError
+from workbench.report.numbers import MISSING, number
+
+MAX_ROWS = 1000
+# The style repeats the class: a notebook front end knows our classes as little as our sheet.
+_RIGHT = ' class="num" style="text-align: right"'
+_LEFT = ' style="text-align: left"'
+
+
+def table_html(frame: pl.DataFrame, caption: str) -> str:
+    """Return one ``<table>``: caption, scoped header cells, numbers to the right, text escaped.
+
+    Parameters
+    ----------
+    frame : polars.DataFrame   at most 1,000 rows; column names are the headings, with units
+    caption : str              what the table shows
+
+    Raises
+    ------
+    ReportError   if the caption is empty or there are more than 1,000 rows
+
+    Cost    O(cells).
+    """
+    if not caption.strip():
+        raise ReportError("a table needs a caption; say what its rows are")
+    if frame.height > MAX_ROWS:
+        raise ReportError(
+            f"table {caption!r} has {frame.height:,} rows, the limit is {MAX_ROWS:,}; "
+            "aggregate in polars first"
+        )
+    aligned = [_RIGHT if dtype.is_numeric() else _LEFT for dtype in frame.dtypes]
+    # A text column in front names the row; a screen reader then says it with every cell.
+    named = bool(frame.width) and not frame.dtypes[0].is_numeric()
+    head = "".join(
+        f'<th scope="col"{side}>{escape(name)}</th>'
+        for name, side in zip(frame.columns, aligned, strict=True)
+    )
+    body = "\n".join(_row_html(row, aligned, named) for row in frame.iter_rows())
+    return (
+        f'<table class="wb-table">\n<caption>{escape(caption)}</caption>\n'
+        f"<thead>\n<tr>{head}</tr>\n</thead>\n<tbody>\n{body}\n</tbody>\n</table>"
+    )
+
+
+def cell_text(value: object) -> str:
+    """Return a value as text: numbers to three digits or so, yes or no, a dash for none."""
+    if value is None:
+        return MISSING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        return number(value)
+    return str(value)
+
+
+def _row_html(row: tuple[object, ...], aligned: list[str], named: bool) -> str:
+    cells = [
+        f"<td{side}>{escape(cell_text(value))}</td>"
+        for value, side in zip(row, aligned, strict=True)
+    ]
+    if named:
+        cells[0] = f'<th scope="row"{_LEFT}>{escape(cell_text(row[0]))}</th>'
+    return f"<tr>{''.join(cells)}</tr>"
