@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import contextmanager
 from typing import TypeVar
 
 Item = TypeVar("Item")
+Report = Callable[[int], None]
 
 
 def track(iterable: Iterable[Item], label: str, total: int | None = None) -> Iterator[Item]:
@@ -20,27 +22,42 @@ def track(iterable: Iterable[Item], label: str, total: int | None = None) -> Ite
     Parameters
     ----------
     iterable : iterable      the steps of the work; a step is done when the next one is asked for
-    label : str              what is being done, e.g. ``"memory ceiling"``
+    label : str              what is being done, e.g. ``"storage sweep"``
     total : int or None      number of steps; taken from ``len(iterable)`` when None and known
+    """
+    if total is None and isinstance(iterable, Sized):
+        total = len(iterable)
+    with meter(label, total) as report:
+        for done, item in enumerate(iterable, start=1):
+            yield item
+            report(done)
+
+
+@contextmanager
+def meter(label: str, total: int | None = None) -> Iterator[Report]:
+    """Yield a function to call with the number of steps done, e.g. as ``interleave(on_round=...)``.
 
     A terminal gets one bar that vanishes at the end; a pipe or log file gets one line a step; a
     headless notebook (``WORKBENCH_RUN_DIR`` set) gets nothing.
     """
-    if total is None and hasattr(iterable, "__len__"):
-        total = len(iterable)
     if os.environ.get("WORKBENCH_RUN_DIR"):
-        yield from iterable
+        yield _say_nothing
     elif sys.stderr.isatty():
-        # Imported here: tqdm costs start-up time that most callers never need.
-        from tqdm import tqdm
-
-        yield from tqdm(iterable, desc=label, total=total, file=sys.stderr, leave=False)
+        with _bar(label, total) as report:
+            yield report
     else:
-        yield from _lines(iterable, label, total)
+        of_total = "" if total is None else f"/{total}"
+        yield lambda done: print(f"{label} {done}{of_total}", file=sys.stderr, flush=True)
 
 
-def _lines(iterable: Iterable[Item], label: str, total: int | None) -> Iterator[Item]:
-    of_total = "" if total is None else f"/{total}"
-    for done, item in enumerate(iterable, start=1):
-        yield item
-        print(f"{label} {done}{of_total}", file=sys.stderr, flush=True)
+def _say_nothing(done: int) -> None:
+    """Report to nobody."""
+
+
+@contextmanager
+def _bar(label: str, total: int | None) -> Iterator[Report]:
+    # Imported here: tqdm costs start-up time that most callers never need.
+    from tqdm import tqdm
+
+    with tqdm(desc=label, total=total, file=sys.stderr, leave=False) as bar:
+        yield lambda done: bar.update(done - bar.n)

@@ -29,7 +29,7 @@ def test_every_problem_is_named_at_once():
         assert part in text
 
 
-@pytest.mark.parametrize("dtype", ["object", "U4", "bool", "", None])
+@pytest.mark.parametrize("dtype", ["object", "U4", "bool", "complex64", "longdouble", "", None])
 def test_dtypes_that_hold_no_numbers_are_refused(dtype):
     with pytest.raises(UsageError, match="numeric NumPy dtype"):
         KVGeometry(1, 1, 1, dtype)

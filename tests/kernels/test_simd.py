@@ -1,0 +1,150 @@
+"""The intrinsics: what they move, what they compile to, and their interpreted twins."""
+
+import os
+import platform
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numba import config, njit
+
+from kernels import copy, read, simd
+
+compiled = pytest.mark.skipif(
+    config.DISABLE_JIT, reason="NUMBA_DISABLE_JIT is set: nothing is compiled, twins run instead"
+)
+x86 = pytest.mark.skipif(
+    platform.machine().lower() not in ("x86_64", "amd64"), reason="looks at x86 assembly"
+)
+
+
+@njit
+def copy_line(destination, source):
+    simd.copy_line(destination.ctypes.data, source.ctypes.data)
+
+
+@njit
+def copy_line_nontemporal(destination, source):
+    simd.copy_line_nontemporal(destination.ctypes.data, source.ctypes.data)
+    simd.store_fence()
+
+
+@njit
+def copy_four_lines(destination, source):
+    simd.copy_four_lines_nontemporal(destination.ctypes.data, source.ctypes.data)
+    simd.store_fence()
+
+
+@njit
+def prefetch_and_add(values):
+    total = 0
+    for index in range(values.size):
+        # Far beyond the end: a prefetch of memory that is not ours must not fault.
+        simd.prefetch(values.ctypes.data + (index << 20))
+        total += values[index]
+    return total
+
+
+@njit
+def xor_chunk(source):
+    return simd.xor_chunk(source.ctypes.data)
+
+
+def aligned(n_bytes: int) -> np.ndarray:
+    whole = np.zeros(n_bytes + 64, np.uint8)
+    start = -whole.ctypes.data % 64
+    return whole[start : start + n_bytes]
+
+
+def assembly(kernel, *arguments) -> str:
+    # Compiled anew: Numba cannot show the assembly of code that came from its cache.
+    fresh = njit(kernel.py_func)
+    fresh(*arguments)
+    return "\n".join(fresh.inspect_asm().values())
+
+
+@pytest.mark.parametrize("source_offset", [0, 1, 7, 63])
+@pytest.mark.parametrize("copier", [copy_line, copy_line_nontemporal])
+def test_a_line_is_64_bytes_and_no_more(copier, source_offset):
+    source = np.arange(128, dtype=np.uint8)[source_offset:]
+    destination = aligned(192)
+    copier(destination[64:], source)
+    np.testing.assert_array_equal(destination[64:128], source[:64])
+    assert not destination[:64].any()
+    assert not destination[128:].any()
+
+
+def test_four_lines_lie_a_page_apart():
+    source = np.random.default_rng(0).integers(1, 256, 4 * 4096, dtype=np.uint8)
+    destination = aligned(source.size)
+    copy_four_lines(destination, source)
+    pages, expected = destination.reshape(4, 4096), source.reshape(4, 4096)
+    np.testing.assert_array_equal(pages[:, :64], expected[:, :64])
+    assert not pages[:, 64:].any()
+
+
+def test_a_chunk_is_folded_whole():
+    words = np.zeros(129, np.uint64)
+    words[[0, 5, 127]] = 0b001, 0b010, 0b100
+    words[128] = 0b1000  # beyond the chunk
+    assert xor_chunk(words) == 0b111
+
+
+def test_prefetch_changes_nothing():
+    assert prefetch_and_add(np.arange(10)) == 45
+
+
+@compiled
+@x86
+def test_nontemporal_copy_stores_past_the_cache_and_fences():
+    arrays = copy.make_inputs(np.random.default_rng(0), 256)
+    for kernel in (copy.nontemporal, copy.nontemporal_pages):
+        text = assembly(kernel, *arrays)
+        assert re.search(r"\bv?movnt(ps|pd|dq)\b", text)
+        assert re.search(r"\bsfence\b", text)
+
+
+@compiled
+@x86
+def test_ordinary_copy_stores_through_the_cache():
+    text = assembly(copy.vector, *copy.make_inputs(np.random.default_rng(0), 256))
+    assert not re.search(r"\bv?movnt", text)
+    assert re.search(r"\bv?movu", text)
+
+
+@compiled
+@x86
+def test_reader_keeps_vectors_and_prefetch_stays_in():
+    assert re.search(r"\bv?pxor|xorps", assembly(read.vector, *read.make_inputs(_rng(), 256)))
+    assert re.search(r"\bprefetcht0\b", assembly(prefetch_and_add, np.arange(4)))
+
+
+def _rng():
+    return np.random.default_rng(0)
+
+
+@pytest.mark.parametrize(
+    ("triple", "expected"),
+    [
+        ("x86_64-unknown-linux-gnu", True),
+        ("i686-pc-windows-msvc", True),
+        ("arm64-apple-darwin25.0", False),
+        ("aarch64-unknown-linux-gnu", False),
+    ],
+)
+def test_which_targets_have_sfence(triple, expected):
+    assert simd._is_x86(triple) is expected
+
+
+@compiled
+def test_kernels_also_run_interpreted():
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/kernels"]
+    environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
+    done = subprocess.run(
+        command, cwd=root, env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]

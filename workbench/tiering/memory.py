@@ -1,0 +1,71 @@
+"""Hand out memory that is ready to use: page-aligned, touched, huge pages where they are granted.
+
+Follows: first touch costs 3 to 13 times a copy, so pools are touched before anything is timed.
+Leaves out: growing, shrinking and sharing between processes.
+"""
+
+from __future__ import annotations
+
+import mmap
+from pathlib import Path
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from workbench.errors import UsageError
+
+MIB = 1 << 20
+_HUGE_PAGE_BYTES = 2 * MIB
+# The rest is left to the page cache and to everybody else: a swapping machine measures its swap.
+_USABLE_FRAC = 0.8
+_THP_SWITCH = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+
+
+def require_memory(need_bytes: int, purpose: str, fix: str) -> None:
+    """Refuse what would not fit into the memory that is available now.
+
+    Parameters
+    ----------
+    need_bytes : int   about to be allocated
+    purpose : str      what for, e.g. ``"the hot tier of 1024 tokens"``
+    fix : str          what to change, e.g. ``"lower hot_tokens"``
+
+    Raises
+    ------
+    UsageError   if more than 80 % of the available memory would be taken
+    """
+    available = psutil.virtual_memory().available
+    usable = int(available * _USABLE_FRAC)
+    if need_bytes > usable:
+        raise UsageError(
+            f"{purpose} needs {need_bytes / MIB:,.0f} MiB, but only {usable / MIB:,.0f} MiB may be "
+            f"taken ({_USABLE_FRAC:.0%} of the {available / MIB:,.0f} MiB available); {fix}"
+        )
+
+
+def allocate(n_bytes: int) -> NDArray[np.uint8]:
+    """Return zeroed, writable uint8[n_bytes], every page touched; freed with its last view.
+
+    Aligned to 2 MiB from that size on and advised as huge pages (Linux), else aligned to a page.
+
+    Cost    about 0.2 s a GiB with huge pages, 0.5 s without.
+    """
+    if n_bytes == 0:
+        return np.empty(0, np.uint8)
+    align = _HUGE_PAGE_BYTES if n_bytes >= _HUGE_PAGE_BYTES else mmap.PAGESIZE
+    region = mmap.mmap(-1, n_bytes + align - mmap.PAGESIZE)
+    if align == _HUGE_PAGE_BYTES and huge_pages_granted():
+        region.madvise(mmap.MADV_HUGEPAGE)
+    whole = np.frombuffer(region, np.uint8)
+    start = -whole.ctypes.data % align
+    memory = whole[start : start + n_bytes]
+    memory[:: mmap.PAGESIZE] = 0
+    return memory
+
+
+def huge_pages_granted() -> bool:
+    """Tell whether this system gives huge pages to those who ask; always False off Linux."""
+    if not hasattr(mmap, "MADV_HUGEPAGE") or not _THP_SWITCH.exists():
+        return False
+    return "[never]" not in _THP_SWITCH.read_text()
