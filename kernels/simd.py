@@ -27,6 +27,7 @@ STRIDE_BYTES = 4096  # between the lines of `copy_four_lines_nontemporal`: one p
 
 _I8, _I32, _I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 _LINE = ir.VectorType(_I64, LINE_BYTES // 8)
+_X86 = ("x86_64", "amd64", "i386", "i486", "i586", "i686")
 _CHAINS = 4  # independent xor chains: enough to hide the latency of an L1 load
 
 
@@ -104,6 +105,18 @@ def copy_four_lines_nontemporal(typing_context, destination, source):
     return types.void(types.intp, types.intp), generate
 
 
+def _fence(builder: ir.IRBuilder) -> None:
+    if builder.module.triple.split("-")[0] not in _X86:
+        builder.fence("seq_cst")
+        return
+    # x86 orders ordinary stores by itself; only non-temporal ones need sfence, which costs less
+    # than the mfence of seq_cst. The release fence emits nothing, it keeps LLVM from moving stores.
+    builder.fence("release")
+    nothing = ir.FunctionType(ir.VoidType(), [])
+    sfence = cgutils.get_or_insert_function(builder.module, nothing, "llvm.x86.sse.sfence")
+    builder.call(sfence, [])
+
+
 def _store_fence_twin() -> None:
     """Do nothing: interpreted copies are ordinary stores."""
 
@@ -113,22 +126,10 @@ def store_fence(typing_context):
     """Make all earlier stores, non-temporal ones too, visible before any later one."""
 
     def generate(context, builder, signature, arguments):
-        if _is_x86(builder.module.triple):
-            # x86 orders ordinary stores by itself; only non-temporal ones need sfence, a third of
-            # mfence's price. The release fence emits nothing and keeps LLVM from moving stores.
-            builder.fence("release")
-            nothing = ir.FunctionType(ir.VoidType(), [])
-            name = "llvm.x86.sse.sfence"
-            builder.call(cgutils.get_or_insert_function(builder.module, nothing, name), [])
-        else:
-            builder.fence("seq_cst")
+        _fence(builder)
         return context.get_dummy_value()
 
     return types.void(), generate
-
-
-def _is_x86(triple: str) -> bool:
-    return triple.split("-")[0] in ("x86_64", "amd64", "i386", "i486", "i586", "i686")
 
 
 def _prefetch_twin(address: int) -> None:

@@ -71,7 +71,7 @@ def nontemporal(destination, source):
 
 
 def make_inputs(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return a zeroed destination for ``size`` copies of a random source of three lines and a byte."""
+    """Return a zeroed destination for ``size`` copies, and a random source of 193 bytes."""
     source = rng.integers(0, 256, 193, dtype=np.uint8)
     return np.zeros(size * source.size, np.uint8), source
 
