@@ -35,10 +35,10 @@ _KIB, _MIB = 1 << 10, 1 << 20
 # Blocks of a sample come from this much random memory; it fits a core's own cache.
 _PAYLOAD_BYTES = _MIB
 
-_ALWAYS = (
+_CACHE_WRITES = "page-cache writes are flushed after each sample, outside the timing"
+_BELOW = (
     "device writes rewrite existing blocks without a flush: the drive's own write cache, and a "
-    "virtual machine's host cache, lie inside the device figures",
-    "page-cache writes are flushed after each sample, outside the timing",
+    "virtual machine's host cache, lie inside the device figures"
 )
 
 
@@ -152,13 +152,15 @@ def measure(
             storage_tables.metric_rows(groups),
             storage_tables.wide_table(groups),
             storage_tables.proof_table((device, cache)),
-            (*_media_notes(device, cache), *ceiling.notes, *_ALWAYS),
+            (*_media_notes(device, cache), *ceiling.notes, _CACHE_WRITES),
         )
 
 
 def _media_notes(device: Medium, cache: Medium) -> list[str]:
     notes = []
-    if not device.engine.direct:
+    if device.engine.direct:
+        notes.append(_BELOW)
+    else:
         reason = device.engine.stats().fallback_reason or "direct I/O was not asked for"
         notes.append(
             f"{reason}: the device was read buffered from a dropped cache (the kernel reads "
