@@ -19,7 +19,7 @@ from workbench.report.marks import RoleScales, check_log, log_ticks, spread_labe
 from workbench.report.numbers import plain_name, quantity, unit_text
 
 _LABEL_ROOM = 168
-_ROW_HEIGHT = 44
+_ROW_HEIGHT = 40
 _BAR_HEIGHT = 14
 
 
@@ -168,20 +168,15 @@ def grouped_bars(
     """
     bars = _columns(frame, title, {"group": group, "label": label, "value": value.column})
     _bar_scale(bars, title, 0)
-    rows = _with_text(bars.with_columns(end="value"), value.unit).with_columns(
-        block=pl.Series([plain_name(name) for name in bars["group"]])
-    )
-    header = alt.Header(labelOrient="top", labelAnchor="start", labelFontSize=13, labelPadding=2)
-    blocks = alt.Row(
-        "block:N", header=header, sort=rows["block"].unique(maintain_order=True).to_list()
-    )
-    chart = (
-        _bar_layers(rows, alt.Scale(zero=True, nice=False), roles)
-        .properties(width=WIDTH - 120, height=alt.Step(_ROW_HEIGHT))
-        .facet(row=blocks, spacing=14)
-        .resolve_scale(x="independent", y="independent")
-        .properties(padding={"left": 4, "top": 4, "bottom": 4, "right": 120})
-    )
+    rows = _with_text(bars.with_columns(end="value"), value.unit)
+    blocks = [
+        _bar_layers(block, alt.Scale(zero=True, nice=False), roles).properties(
+            width=WIDTH - 120, height=_ROW_HEIGHT * block.height, title=plain_name(str(name))
+        )
+        for (name,), block in rows.group_by("group", maintain_order=True)
+    ]
+    room = {"left": 4, "top": 4, "bottom": 4, "right": 120}
+    chart = alt.vconcat(*blocks, spacing=16, padding=room)
     return Figure(title, chart, alt_text.of_groups(bars, title, value.unit))
 
 

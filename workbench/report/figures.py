@@ -133,7 +133,7 @@ def theme() -> alt.theme.ThemeConfig:
         "padding": 4,
         "axis": {**ink, **axis, **sizes, **quiet, "domainOpacity": 0.4},
         "axisY": {**top_left, "titleY": -10, "titleX": 0},
-        "header": {**ink, **sizes, "labelFontWeight": 600, "title": None},
+        "title": {"color": "currentColor", "font": FONT, "fontSize": 13, "anchor": "start"},
         "legend": {**ink, **sizes, "orient": "top", "title": None, "symbolStrokeWidth": 2},
         "text": {"color": "currentColor", "font": FONT, "fontSize": 12},
         "rule": {"color": "currentColor"},
