@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from math import comb
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 Verdict = Literal["holds", "refuted", "undecided"]
 Relation = Literal["faster", "slower", "undecided"]
@@ -21,12 +22,13 @@ MIN_ROUNDS = 10
 # moves timings by this much.
 MIN_EFFECT = 1.02
 CONFIDENCE = 0.99
+_TAIL = (1 - CONFIDENCE) / 2
 _RESAMPLES = 4000
 
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """A ratio of two rates with its bootstrap interval; above 1 the contender is faster."""
+    """A ratio of two rates with its interval; above 1 the contender is faster."""
 
     median: float
     low: float
@@ -38,7 +40,12 @@ class Ratio:
 
 
 def bootstrap_ratio(contender_rate: ArrayLike, baseline_rate: ArrayLike, seed: int = 0) -> Ratio:
-    """Return the median of the per-round ratios and its 99 % percentile-bootstrap interval.
+    """Return the median of the per-round ratios and its 99 % interval.
+
+    The interval is the percentile bootstrap's, widened where it is narrower than the sign test's:
+    the bootstrap of a median is too sure at few rounds (10 rounds of the same code differed in 2
+    to 4 % of tries, now in under 1 %). At 10 rounds it spans all of them; from about 20 on it
+    forgives the odd disturbed one.
 
     Parameters
     ----------
@@ -51,6 +58,20 @@ def bootstrap_ratio(contender_rate: ArrayLike, baseline_rate: ArrayLike, seed: i
 
     Cost    O(4000 n_rounds).
     """
+    log_ratio = _paired_log_ratio(contender_rate, baseline_rate)
+    bootstrap_low, bootstrap_high = _bootstrap_interval(log_ratio, seed)
+    sign_low, sign_high = _sign_test_interval(log_ratio)
+    return Ratio(
+        median=float(np.exp(np.median(log_ratio))),
+        low=float(np.exp(min(bootstrap_low, sign_low))),
+        high=float(np.exp(max(bootstrap_high, sign_high))),
+        n_rounds=log_ratio.size,
+    )
+
+
+def _paired_log_ratio(contender_rate: ArrayLike, baseline_rate: ArrayLike) -> NDArray[np.float64]:
+    # Pairing by round cancels a shared machine's drift; in logarithms 2x and 0.5x are equally far
+    # from 1.
     contender = np.asarray(contender_rate, dtype=np.float64)
     baseline = np.asarray(baseline_rate, dtype=np.float64)
     if contender.shape != baseline.shape or contender.ndim != 1:
@@ -62,17 +83,29 @@ def bootstrap_ratio(contender_rate: ArrayLike, baseline_rate: ArrayLike, seed: i
     both = np.concatenate([contender, baseline])
     if not (np.isfinite(both).all() and (both > 0).all()):
         raise ValueError("every rate must be positive and finite")
-    # Pairing by round cancels a shared machine's drift; in logarithms 2x and 0.5x are equally far
-    # from 1.
-    log_ratio = np.log(contender / baseline)
+    log_ratio: NDArray[np.float64] = np.log(contender / baseline)
+    return log_ratio
+
+
+def _bootstrap_interval(values: NDArray[np.float64], seed: int) -> tuple[float, float]:
     rng = np.random.default_rng(seed)
-    picks = rng.integers(0, log_ratio.size, size=(_RESAMPLES, log_ratio.size))
-    medians = np.median(log_ratio[picks], axis=1)
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(medians, [tail, 1 - tail])
-    return Ratio(
-        float(np.exp(np.median(log_ratio))), float(np.exp(low)), float(np.exp(high)), log_ratio.size
-    )
+    picks = rng.integers(0, values.size, size=(_RESAMPLES, values.size))
+    low, high = np.quantile(np.median(values[picks], axis=1), [_TAIL, 1 - _TAIL])
+    return float(low), float(high)
+
+
+def _sign_test_interval(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the innermost two values, one from each end, that hold the median surely enough.
+
+    That fewer than ``rank`` of n values lie below their true median has the chance of fewer than
+    ``rank`` heads in n tosses, whatever the distribution.
+    """
+    ordered, n = np.sort(values), values.size
+    rank, chance = 0, 0.0
+    while (chance := chance + comb(n, rank) / 2**n) <= _TAIL:
+        rank += 1
+    # Fewer than 8 rounds never get here: their outermost values hold the median too rarely.
+    return float(ordered[rank - 1]), float(ordered[n - rank])
 
 
 def relation(ratio: Ratio, min_effect: float = MIN_EFFECT) -> Relation:
