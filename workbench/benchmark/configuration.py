@@ -17,7 +17,6 @@ from workbench.tiering.kv_geometry import SEED
 from workbench.tiering.mmap_gguf import GGUFHeader, kv_geometry
 
 _GIB, _MIB, _KIB = 1 << 30, 1 << 20, 1 << 10
-_PACKAGES = ("numba", "llvmlite", "numpy", "polars", "papermill")
 
 
 def describe(machine: Machine, header: GGUFHeader, hot_tokens: int) -> pl.DataFrame:
@@ -43,8 +42,7 @@ def _machine(machine: Machine) -> Iterator[tuple[str, str, str]]:
 
 def _software() -> Iterator[tuple[str, str, str]]:
     yield "software", "system", f"{platform.system()} {platform.release()}"
-    yield "software", "Python", platform.python_version()
-    yield "software", "packages", ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
+    yield "software", "kernels", f"Numba {version('numba')} on Python {platform.python_version()}"
 
 
 def _model(header: GGUFHeader) -> Iterator[tuple[str, str, str]]:
