@@ -54,7 +54,9 @@ def allocate(n_bytes: int) -> NDArray[np.uint8]:
     if n_bytes == 0:
         return np.empty(0, np.uint8)
     align = _HUGE_PAGE_BYTES if n_bytes >= _HUGE_PAGE_BYTES else mmap.PAGESIZE
-    region = mmap.mmap(-1, n_bytes + align - mmap.PAGESIZE)
+    # Python maps shared memory unless told otherwise, and shared memory gets no huge pages.
+    private = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    region = mmap.mmap(-1, n_bytes + align - mmap.PAGESIZE, flags=private)
     if align == _HUGE_PAGE_BYTES and huge_pages_granted():
         region.madvise(mmap.MADV_HUGEPAGE)
     whole = np.frombuffer(region, np.uint8)

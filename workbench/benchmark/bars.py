@@ -1,0 +1,202 @@
+"""Name every benchmark, run it, and say of each case how far it is from its baseline or ceiling.
+
+Follows: one row a case, its ratio measured interleaved; a bar is met only when it holds surely.
+Leaves out: the measuring (one module per family) and printing (workbench/cli/bench.py).
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from workbench import paths
+from workbench.benchmark import kv_store, memory_ceiling
+from workbench.benchmark.machine import identify
+from workbench.benchmark.statistics import Claim, Ratio
+from workbench.errors import UsageError
+from workbench.tiering.kv_geometry import SEED
+
+Preset = Literal["tiny", "standard", "full"]
+PRESETS: tuple[Preset, ...] = ("tiny", "standard", "full")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One case of a benchmark, judged; ``bar`` and ``met`` are None where nothing is demanded.
+
+    Attributes
+    ----------
+    ratio, low, high : float   median and interval of case over ceiling (or baseline)
+    bar : str or None          what the ratio must reach, e.g. ``">= 0.9x"``
+    met : bool or None         True only when the whole interval passes the bar
+    ceiling : float            median rate of what the case is held against, in ``unit``
+    """
+
+    bench: str
+    case: str
+    ratio: float
+    low: float
+    high: float
+    bar: str | None
+    met: bool | None
+    ceiling: float
+    unit: str
+    machine_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A measured case before it is named and judged: its ratio to a ceiling, and the ceiling."""
+
+    case: str
+    ratio: Ratio
+    ceiling: float
+    unit: str
+    claim: Claim | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """A question about performance that anyone can put to their own machine."""
+
+    name: str
+    question: str
+    bar: str
+    measure: Callable[[Preset], list[Finding]]
+
+    def run(self, preset: Preset) -> list[Row]:
+        """Measure, judge every case, and return the rows."""
+        machine_id = identify().id
+        return [self._row(finding, machine_id) for finding in self.measure(preset)]
+
+    def _row(self, finding: Finding, machine_id: str) -> Row:
+        ratio, claim = finding.ratio, finding.claim
+        return Row(
+            bench=self.name,
+            case=finding.case,
+            ratio=round(ratio.median, 4),
+            low=round(ratio.low, 4),
+            high=round(ratio.high, 4),
+            bar=None if claim is None else str(claim),
+            met=None if claim is None else claim.judge(ratio) == "holds",
+            ceiling=round(finding.ceiling, 4),
+            unit=finding.unit,
+            machine_id=machine_id,
+        )
+
+
+# MiB a buffer and rounds; the tiny buffers fit into a large last-level cache.
+_MEMORY: Mapping[Preset, tuple[int, int]] = {
+    "tiny": (32, 10),
+    "standard": (256, 20),
+    "full": (1024, 30),
+}
+# Hot tokens, tokens a round, and rounds.
+_KV_STORE: Mapping[Preset, tuple[int, int, int]] = {
+    "tiny": (64, 32, 10),
+    "standard": (1024, 250, 20),
+    "full": (1024, 1000, 30),
+}
+
+
+def _memory_ceiling(preset: Preset) -> list[Finding]:
+    memory_mib, rounds = _MEMORY[preset]
+    result = memory_ceiling.measure(memory_mib, rounds)
+    findings = []
+    for threads in result.threads:
+        for family, variants in memory_ceiling.VARIANTS.items():
+            best, ceiling = result.best(family, threads)
+            best_case = memory_ceiling.case_name(family, best, threads)
+            for variant in variants:
+                case = memory_ceiling.case_name(family, variant, threads)
+                ratio = result.samples.ratio(case, best_case)
+                findings.append(Finding(case, ratio, ceiling, "GB/s"))
+    return findings
+
+
+def _kv_store_baseline(preset: Preset) -> list[Finding]:
+    hot_tokens, store_tokens, rounds = _KV_STORE[preset]
+    result = kv_store.measure(SEED, hot_tokens, store_tokens, rounds)
+    ceiling = result.rates[kv_store.CEILING]
+    return [
+        Finding(
+            f"geometry={kv_store.describe(SEED)} variant={variant}",
+            result.ratio(variant, kv_store.CEILING),
+            ceiling,
+            "tokens/s",
+        )
+        for variant in kv_store.VARIANTS
+    ]
+
+
+BENCHMARKS: dict[str, Benchmark] = {
+    benchmark.name: benchmark
+    for benchmark in (
+        Benchmark(
+            "memory_ceiling",
+            "How near does each copy and read kernel come to the best one, on 1 and 2 threads?",
+            "none: the best one is the ceiling that others are held against",
+            _memory_ceiling,
+        ),
+        Benchmark(
+            "kv_store_baseline",
+            "How far are the baseline KV stores from a plain copy of the same bytes?",
+            "none: the baselines that later days are held against",
+            _kv_store_baseline,
+        ),
+    )
+}
+
+
+def get_benchmarks(names: Iterable[str]) -> list[Benchmark]:
+    """Return the benchmarks of these names, each once, in the order asked for.
+
+    Raises
+    ------
+    UsageError   naming every unknown name and the nearest known one
+    """
+    wanted = list(dict.fromkeys(names))
+    problems = [_unknown(name) for name in wanted if name not in BENCHMARKS]
+    if problems:
+        raise UsageError(problems)
+    return [BENCHMARKS[name] for name in wanted]
+
+
+def _unknown(name: str) -> str:
+    near = difflib.get_close_matches(name, BENCHMARKS, n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(BENCHMARKS)}"
+    return f"unknown benchmark {name!r}; {hint}"
+
+
+def folder() -> Path:
+    """Return the folder of the newest rows, one JSON-lines file a benchmark."""
+    return paths.runs() / "bench"
+
+
+def save(rows: list[Row]) -> None:
+    """Put one benchmark's rows in place of this machine's earlier ones; other machines' stay.
+
+    The file is replaced whole, so that a reader or an interruption never meets half of it.
+    """
+    if not rows:
+        return
+    path = folder() / f"{rows[0].bench}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kept = [row for row in load(rows[0].bench) if row["machine_id"] != rows[0].machine_id]
+    lines = [json.dumps(row) for row in [*kept, *map(asdict, rows)]]
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text("\n".join(lines) + "\n")
+    os.replace(partial, path)
+
+
+def load(name: str) -> list[dict[str, object]]:
+    """Return the saved rows of a benchmark, of every machine; none if it never ran."""
+    path = folder() / f"{name}.jsonl"
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text().splitlines()]
