@@ -81,7 +81,9 @@ class SynchronousEngine:
         return self._direct
 
     def fileno(self) -> int:
-        """Return the file descriptor, for `residency`."""
+        """Return the file descriptor, for `residency`; raises StorageError once closed."""
+        if self._fd < 0:
+            raise StorageError(f"{shown(self._path)}: the engine is closed; open it again")
         return self._fd
 
     def submit(self, batch: Sequence[Request]) -> list[Completion]:
@@ -93,8 +95,7 @@ class SynchronousEngine:
 
         Cost    one system call a block and about 1 us around it; latencies are those of the block.
         """
-        if self._fd < 0:
-            raise StorageError(f"{shown(self._path)}: the engine is closed; open it again")
+        self.fileno()
         completions = []
         for request in batch:
             start = perf_counter_ns()
@@ -110,7 +111,7 @@ class SynchronousEngine:
         StorageError   if the device reports a failure: nothing since the last good one is durable
         """
         try:
-            os.fsync(self._fd)
+            os.fsync(self.fileno())
         except OSError as error:
             raise StorageError(
                 f"{shown(self._path)}: flush failed: {os.strerror(error.errno or 0)}; "
@@ -119,7 +120,7 @@ class SynchronousEngine:
 
     def direct_proof(self) -> DirectProof:
         """Read the handle's O_DIRECT flag back from the kernel."""
-        fdinfo = Path("/proc/self/fdinfo") / str(self._fd)
+        fdinfo = Path("/proc/self/fdinfo") / str(self.fileno())
         if not fdinfo.exists():
             return DirectProof(None, "this system does not show a handle's flags")
         fields = dict(line.split(":", 1) for line in fdinfo.read_text().splitlines() if ":" in line)

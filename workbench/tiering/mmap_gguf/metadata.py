@@ -45,7 +45,10 @@ _PAIR_BYTES = 100
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A value left in the file, its bounds checked: ``count`` elements from ``offset`` on."""
+    """A value left in the file, its bounds checked: ``count`` elements from ``offset`` on.
+
+    Strings stand with their length (u64) before each, in an array and alone.
+    """
 
     element: str
     count: int

@@ -1,0 +1,61 @@
+"""Buffers are aligned, writable, seeded and cut into whole blocks."""
+
+import mmap
+import resource
+
+import numpy as np
+import pytest
+
+from workbench.tiering.async_io.buffers import aligned_buffer, fill_random, split
+from workbench.tiering.async_io.engine import StorageError
+
+
+@pytest.mark.parametrize("n_bytes", [1, 4095, 4096, 4097, 1 << 20])
+def test_a_buffer_starts_on_a_page_and_has_the_size_asked_for(n_bytes):
+    buffer = aligned_buffer(n_bytes)
+    assert len(buffer) == n_bytes
+    assert np.frombuffer(buffer, np.uint8).ctypes.data % mmap.PAGESIZE == 0
+    assert not any(buffer[:4096])
+    buffer[n_bytes - 1] = 7
+    assert buffer[n_bytes - 1] == 7
+
+
+def test_a_buffer_is_backed_before_it_is_handed_out():
+    n_pages = 2048
+    buffer = np.frombuffer(aligned_buffer(n_pages * mmap.PAGESIZE), np.uint8)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    buffer[:: mmap.PAGESIZE] = 1
+    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+    assert faults < n_pages / 10
+
+
+@pytest.mark.parametrize("n_bytes", [0, -1])
+def test_an_empty_buffer_is_refused(n_bytes):
+    with pytest.raises(StorageError, match=f"{n_bytes} bytes"):
+        aligned_buffer(n_bytes)
+
+
+@pytest.mark.parametrize("n_bytes", [5, 8, 4096])
+def test_random_bytes_follow_their_seed(n_bytes):
+    first, second, other = (aligned_buffer(n_bytes) for _ in range(3))
+    fill_random(first, np.random.default_rng(1))
+    fill_random(second, np.random.default_rng(1))
+    fill_random(other, np.random.default_rng(2))
+    assert first == second
+    assert first != other
+
+
+def test_random_bytes_do_not_compress():
+    import zlib
+
+    buffer = aligned_buffer(1 << 16)
+    fill_random(buffer, np.random.default_rng(0))
+    assert len(zlib.compress(buffer)) >= len(buffer)
+
+
+def test_split_views_whole_blocks_only():
+    buffer = aligned_buffer(10)
+    blocks = split(buffer, 4)
+    assert [len(block) for block in blocks] == [4, 4]
+    blocks[1][0] = 9
+    assert buffer[4] == 9
