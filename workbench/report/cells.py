@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from bs4 import BeautifulSoup
 from markupsafe import Markup
 
 from workbench.report.figures import CHART_MIME
@@ -32,6 +33,14 @@ _PAPERMILL_BANNER = "papermill-error-cell-tag"
 
 
 @dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading of the notebook's prose, for the page's list of sections."""
+
+    anchor: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Body:
     """The cells as HTML, with a mark where each chart goes, and the charts in reading order."""
 
@@ -39,6 +48,7 @@ class Body:
     charts: tuple[PageChart, ...]
     headline: int | None  # number of the chart to show at the top
     slots: dict[int, str]  # chart number -> the mark to replace
+    headings: tuple[Heading, ...]
 
     def filled(self, draw: Callable[[PageChart], str]) -> Markup:
         """Return the HTML with every chart drawn in its place."""
@@ -59,8 +69,9 @@ def render_cells(notebook: Any) -> Body:
     """
     reader = _Reader()
     prepared = reader.prepare(copy.deepcopy(notebook))
-    html, _ = _exporter().from_notebook_node(prepared)
-    return Body(html, tuple(reader.charts), reader.headline, reader.slots)
+    exported, _ = _exporter().from_notebook_node(prepared)
+    html, headings = _with_anchors(exported)
+    return Body(html, tuple(reader.charts), reader.headline, reader.slots, headings)
 
 
 @dataclass(slots=True)
@@ -164,6 +175,16 @@ def _exporter() -> Any:
     # nbconvert's own list knows no heading, no paragraph and no table head.
     exporter.register_filter("clean_html", safe_html)
     return exporter
+
+
+def _with_anchors(html: str) -> tuple[str, tuple[Heading, ...]]:
+    """Give the prose's top headings ids that links from outside can rely on."""
+    soup = BeautifulSoup(html, "html.parser")
+    headings = []
+    for number, element in enumerate(soup.select(".prose h3"), start=1):
+        element["id"] = f"section-{number}"
+        headings.append(Heading(f"section-{number}", element.get_text(" ", strip=True)))
+    return str(soup), tuple(headings)
 
 
 def _slot_html(mark: str) -> str:

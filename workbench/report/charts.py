@@ -18,7 +18,10 @@ from workbench.report.figures import WIDTH, Figure
 from workbench.report.marks import RoleScales, check_log, log_ticks, spread_labels, value_domain
 from workbench.report.numbers import plain_name, quantity, unit_text
 
-_LABEL_ROOM = 168
+# Labels beside line ends: one line if short, else name over value; width a character, in pixels.
+_LONGEST_LINE = 24
+_CHAR_WIDTH = 6.9
+_VALUE_ROOM = 120
 _ROW_HEIGHT = 40
 _BAR_HEIGHT = 14
 
@@ -92,11 +95,12 @@ def sweep_lines(
     )
     lines = base.mark_line().encode(scales.dash("series"))
     dots = base.mark_point().encode(scales.shape("series"))
-    ends = alt.Chart(_line_ends(points, domain, y)).mark_text(align="left", dx=10)
+    labels = _line_ends(points, domain, y)
+    ends = alt.Chart(labels).mark_text(align="left", baseline="middle", dx=10, lineBreak="\n")
     chart = lines + dots + ends.encode(x="x:Q", y="label_y:Q", text="text:N")
-    room = {"left": 4, "top": 4, "bottom": 4, "right": _LABEL_ROOM}
+    room = {"left": 4, "top": 4, "bottom": 4, "right": _label_room(labels)}
     sentence = alt_text.of_sweep(points, title, x.unit, y.unit)
-    return Figure(title, chart.properties(width=WIDTH - _LABEL_ROOM, padding=room), sentence)
+    return Figure(title, chart.properties(width=WIDTH - room["right"], padding=room), sentence)
 
 
 def bars_with_ceiling(
@@ -138,8 +142,10 @@ def bars_with_ceiling(
         chart += span.encode(_rows(bars), alt.X("low:Q", scale=length, axis=None), x2="high:Q")
     if rule is not None:
         chart += _rule_layers(rule, value.unit, length)
-    room = {"left": 4, "top": 26 if rule else 4, "bottom": 4, "right": 120}
-    chart = chart.properties(width=WIDTH - 120, height=_ROW_HEIGHT * bars.height, padding=room)
+    room = {"left": 4, "top": 26 if rule else 4, "bottom": 4, "right": _VALUE_ROOM}
+    chart = chart.properties(
+        width=WIDTH - _VALUE_ROOM, height=_ROW_HEIGHT * bars.height, padding=room
+    )
     against = (rule.label, rule.value) if rule else None
     return Figure(title, chart, alt_text.of_bars(bars, title, value.unit, against))
 
@@ -171,11 +177,13 @@ def grouped_bars(
     rows = _with_text(bars.with_columns(end="value"), value.unit)
     blocks = [
         _bar_layers(block, alt.Scale(zero=True, nice=False), roles).properties(
-            width=WIDTH - 120, height=_ROW_HEIGHT * block.height, title=plain_name(str(name))
+            width=WIDTH - _VALUE_ROOM,
+            height=_ROW_HEIGHT * block.height,
+            title=plain_name(str(name)),
         )
         for (name,), block in rows.group_by("group", maintain_order=True)
     ]
-    room = {"left": 4, "top": 4, "bottom": 4, "right": 120}
+    room = {"left": 4, "top": 4, "bottom": 4, "right": _VALUE_ROOM}
     chart = alt.vconcat(*blocks, spacing=16, padding=room)
     return Figure(title, chart, alt_text.of_groups(bars, title, value.unit))
 
@@ -208,10 +216,16 @@ def _ticks(points: pl.DataFrame) -> list[float]:
 
 def _line_ends(points: pl.DataFrame, domain: tuple[float, float], y: Channel) -> pl.DataFrame:
     ends = _with_text(points.group_by("series", maintain_order=True).last(), y.unit)
-    places = spread_labels(ends["y"].to_list(), domain, y.log)
-    return ends.select(
-        "x", label_y=pl.Series(places), text=pl.col("name") + "\u2002" + pl.col("text")
-    )
+    one_line = pl.col("name") + "\u2002" + pl.col("text")
+    n_lines = 1 if ends.select(one_line.str.len_chars().max()).item() <= _LONGEST_LINE else 2
+    places = spread_labels(ends["y"].to_list(), domain, log=y.log, n_lines=n_lines)
+    two_lines = pl.col("name") + "\n" + pl.col("text")
+    return ends.select("x", label_y=pl.Series(places), text=one_line if n_lines == 1 else two_lines)
+
+
+def _label_room(labels: pl.DataFrame) -> int:
+    lines = labels["text"].str.split("\n").explode()
+    return round(max(lines.str.len_chars().to_list()) * _CHAR_WIDTH) + 16
 
 
 def _bar_scale(bars: pl.DataFrame, title: str, highest: float) -> alt.Scale:

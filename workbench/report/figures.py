@@ -18,7 +18,7 @@ from workbench.report.svg import labelled
 
 CHART_MIME = "application/vnd.workbench.chart+json"
 MAX_ROWS = 5000
-WIDTH = 620
+WIDTH = 680
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
 _THEME = "workbench"
 

@@ -95,7 +95,9 @@ def check_log(values: pl.Series, title: str, label: str) -> None:
         )
 
 
-def spread_labels(values: Sequence[float], domain: tuple[float, float], log: bool) -> list[float]:
+def spread_labels(
+    values: Sequence[float], domain: tuple[float, float], *, log: bool, n_lines: int = 1
+) -> list[float]:
     """Return positions, in the values' unit, a text line apart and near their values.
 
     Cost    O(n log n); lines that fit are not moved.
@@ -103,13 +105,14 @@ def spread_labels(values: Sequence[float], domain: tuple[float, float], log: boo
     places = [_fraction(value, domain, log) for value in values]
     order = sorted(range(len(places)), key=places.__getitem__)
     moved = list(places)
+    gap = _LINE_FRAC * n_lines
     for before, after in pairwise(order):
-        moved[after] = max(moved[after], moved[before] + _LINE_FRAC)
+        moved[after] = max(moved[after], moved[before] + gap)
     # What was pushed over the top comes back down, and pushes the ones below it.
     ceiling = 1.02
     for index in reversed(order):
         moved[index] = min(moved[index], ceiling)
-        ceiling = moved[index] - _LINE_FRAC
+        ceiling = moved[index] - gap
     return [_value(place, domain, log) for place in moved]
 
 
