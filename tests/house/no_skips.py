@@ -1,6 +1,6 @@
-"""A pytest plugin that turns every skip into a failure: `make test` loads it when WORKBENCH_NO_SKIPS is set.
+"""A pytest plugin that turns every skip into a failure, loaded when WORKBENCH_NO_SKIPS is set.
 
-Continuous integration has every Debian package, so there a skip means that something went untested.
+Follows: continuous integration has every Debian package; a skip there leaves something untested.
 Leaves out: expected failures (xfail), which are results.
 """
 
