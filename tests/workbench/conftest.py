@@ -17,24 +17,29 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(f"needs fio: {fio.ENABLE}")
 
 
-@pytest.fixture
-def disk_folder(tmp_path: Path) -> Iterator[Path]:
-    """A folder whose files can leave memory; /tmp may be a tmpfs, where storage has no device."""
-    for candidate in (tmp_path, Path("/var/tmp"), paths.root() / "data"):
-        if candidate.is_dir():
-            with tempfile.TemporaryDirectory(dir=candidate, prefix=".test-") as name:
-                if _on_disk(Path(name)):
-                    yield Path(name)
-                    return
+@pytest.fixture(scope="session")
+def disk_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder whose files can leave memory.
+
+    /tmp may be a tmpfs; there storage has no device, and a sweep rightly refuses to measure.
+    """
+    for candidate in (tmp_path_factory.getbasetemp(), Path("/var/tmp"), paths.root() / "data"):
+        if candidate.is_dir() and _on_disk(candidate):
+            return candidate
     pytest.skip("no folder on a disk was found: run pytest with --basetemp=FOLDER on a disk")
+
+
+@pytest.fixture
+def disk_folder(disk_root: Path) -> Iterator[Path]:
+    """Return an empty folder on a disk, removed afterwards."""
+    with tempfile.TemporaryDirectory(dir=disk_root, prefix=".test-") as name:
+        yield Path(name)
 
 
 def _on_disk(folder: Path) -> bool:
     if not hasattr(os, "posix_fadvise"):
         return True
-    probe = folder / "probe"
-    probe.write_bytes(bytes(65536))
-    with probe.open("rb") as file:
-        kept = residency.drop_cache(file.fileno())
-    probe.unlink()
-    return kept == 0
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".test-") as probe:
+        probe.write(bytes(65536))
+        probe.flush()
+        return residency.drop_cache(probe.fileno()) == 0

@@ -106,8 +106,8 @@ def _command(file: Path, job: FioJob, engine: str) -> list[str]:
     share_bytes = file.stat().st_size // threads // PAGE_BYTES * PAGE_BYTES
     options = {
         "name": "ceiling",
-        # A relative name, because fio splits names at colons; it runs in the file's own folder.
-        "filename": file.name,
+        # fio splits names at colons, so it runs in the file's own folder and gets the name alone.
+        "filename": file.name.replace(":", "\\:"),
         "rw": job.op,
         "bs": f"{job.block_kib}k",
         "ioengine": engine,

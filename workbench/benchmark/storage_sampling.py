@@ -191,18 +191,18 @@ def measure_group(bench: Bench, op: Op, blocks: Sequence[memoryview]) -> Group:
     media = (bench.device, bench.page_cache)
     for medium in media:
         medium.prepare()
+    ceilings: dict[int, list[fio.FioResult]] = {}
+    on_round = _fio_between(bench, op, block_kib, ceilings)
+    on_round(0)
     n_blocks = _calibrate(bench, op, blocks)
     samplers: dict[str, Sampler] = {
         medium.name: Sampler(medium, op, blocks, n_blocks, bench.file_bytes) for medium in media
     }
     cases = [Case(name, sampler.run, sampler.work) for name, sampler in samplers.items()]
     # fio is the device's ceiling where there is one; nothing but a bare loop is the page cache's.
-    for medium in media[1:] if bench.ceiling.usable else media:
+    for medium in media[1:] if ceilings.get(1) else media:
         bare = Sampler(medium, op, blocks, n_blocks, bench.file_bytes)
         cases.append(Case(f"{medium.name} {RAW}", bare.run_raw, bare.work))
-    ceilings: dict[int, list[fio.FioResult]] = {}
-    on_round = _fio_between(bench, op, block_kib, ceilings)
-    on_round(0)
     samples = interleave(cases, bench.rounds, on_round)
     for medium in media:
         medium.conclude()
