@@ -4,7 +4,7 @@ Follows: LLVM's generic vector IR, which every target splits to the registers th
 Leaves out: loops, alignment heads and tails (copy.py, read.py); they belong to the kernels.
 
 Addresses are plain integers (``array.ctypes.data``); nothing here checks them. Numba's on-disk
-cache follows the file of the kernel, not this one: after an edit here run ``make clean``.
+cache follows the kernel's own file, not this one: after an edit here delete kernels/__pycache__.
 
 Under ``NUMBA_DISABLE_JIT=1`` every intrinsic is its Python twin, so that kernels run interpreted.
 """
