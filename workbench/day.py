@@ -1,7 +1,7 @@
 """The notebook's face: open a day, record rows, show tables and figures, state the verdict, close.
 
 Follows: one setup cell, `from workbench import day; d = day.open("day01", locals())`.
-Leaves out: files and run states (runs/session.py), widgets, and any measuring.
+Leaves out: files and run states (runs/session.py), widgets (controls.py), and any measuring.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 import html
 import os
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from workbench import controls
 from workbench.benchmark.machine import Machine
 from workbench.benchmark.statistics import Ratio
 from workbench.runs import environment, frontend, session, verdict
@@ -52,6 +53,11 @@ class DaySession:
         return self._run.run_id
 
     @property
+    def machine(self) -> Machine:
+        """Return what is measured on."""
+        return Machine(**self._run.record.machine)
+
+    @property
     def metrics(self) -> pl.DataFrame:
         """Return all rows recorded so far."""
         return self._run.metrics
@@ -75,6 +81,33 @@ class DaySession:
         kept = {key: chart[key] for key in ("title", "alt", "spec")}
         self._run.add_figure({**kept, "svg": shown["image/svg+xml"]})
         _display(shown)
+
+    def notes(self, *notes: str) -> None:
+        """Show what a reader must know beside the figures, a line each."""
+        items = "".join(f"<li>{html.escape(note)}</li>" for note in notes)
+        if notes:
+            _display({"text/html": f"<ul>{items}</ul>", "text/plain": "\n".join(notes)})
+
+    def explore(
+        self,
+        measure: Callable[[Any], pl.DataFrame],
+        caption: str,
+        **choices: Sequence[object],
+    ) -> None:
+        """Show a measurement for these parameters, with controls to change some of them.
+
+        Parameters
+        ----------
+        measure : callable   takes the day's parameters, returns a table
+        caption : str        of the table
+        choices              parameter name -> the values that its control offers
+        """
+
+        def show(**chosen: object) -> None:
+            self.table(measure(self.params.model_copy(update=chosen)), caption)
+
+        now = {name: getattr(self.params, name) for name in choices}
+        controls.explore(show, choices, now, interactive=self.interactive)
 
     def verdict(
         self,
@@ -102,7 +135,7 @@ class DaySession:
         """Show which run this is, of which code, on which machine."""
         run = self._run.record
         code = f"git {run.git_sha}{' + changes' if run.git_dirty else ''}" if run.git_sha else ""
-        _line([f"run {run.run_id}", code, str(Machine(**run.machine))], kind="chip")
+        _line([f"run {run.run_id}", code, str(self.machine)], kind="chip")
 
     def close(self) -> None:
         """Complete the run; belongs into the last code cell."""

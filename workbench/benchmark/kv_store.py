@@ -7,7 +7,7 @@ Leaves out: memory-to-memory stores of tokens that left the cache (memory_ceilin
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import polars as pl
@@ -59,6 +59,12 @@ class KVStoreResult:
     def rates(self) -> dict[str, float]:
         """Return the median tokens per second by variant, the ceiling's included."""
         return {name: self.samples.median_rate(name) for name in self.samples.seconds}
+
+    @property
+    def statistics(self) -> pl.DataFrame:
+        """Return the tier's statistics as a table, a row each."""
+        counted = asdict(self.stats)
+        return pl.DataFrame({"statistic": list(counted), "value": list(counted.values())})
 
     def ratio(self, contender: str, baseline: str) -> Ratio:
         """Return how many times the baseline's tokens per second the contender stores."""

@@ -6,11 +6,15 @@ Leaves out: how things are measured (workbench/benchmark).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
+from workbench.runs import environment
 from workbench.runs.days.day import Day
 from workbench.runs.params import DayParams, Preset, param
+
+if TYPE_CHECKING:
+    import polars as pl
 
 BlockKib = Literal[4, 16, 64, 256, 1024]
 
@@ -84,3 +88,20 @@ DAY01 = Day(
     params=Day01Params,
     cell_timeout_s=600,
 )
+
+
+# One point needs no large file; the sweep's own size is for steady figures.
+_BLOCK_FILE_MIB = 64
+
+
+def measure_block(params: Day01Params) -> pl.DataFrame:
+    """Measure one block size as the sweep does: a row a direction, for the medium asked for.
+
+    Cost    about 3 s with preset tiny, 15 s with standard.
+    """
+    from workbench.benchmark import storage_sweep
+
+    plan = replace(params.plan(), block_kib=(params.block_kib,), file_mib=_BLOCK_FILE_MIB)
+    store = environment.resolve_store(params.store)
+    sweep = storage_sweep.measure(store, plan, params.seed)
+    return sweep.table.filter(sweep.table["medium"] == params.medium)
