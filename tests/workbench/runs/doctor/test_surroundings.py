@@ -1,0 +1,54 @@
+"""The surroundings: programs, fonts, model and outputs, there and missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from workbench.runs.doctor import surroundings
+
+
+@pytest.mark.parametrize(
+    ("found", "status"), [("performance", "ok"), ("powersave", "warn"), ("unknown", "ok")]
+)
+def test_the_governor(found: str, status: str) -> None:
+    assert surroundings.governor(found).status == status
+    assert surroundings.governor().status in ("ok", "warn")
+
+
+def test_programs_are_found_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for check in (surroundings.browser, surroundings.fio):
+        missing = check()
+        assert missing.status == "warn"
+        assert "install" in missing.fix
+    for name in ("chromium", "fio"):
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    assert surroundings.browser().status == surroundings.fio().status == "ok"
+
+
+def test_fonts_are_found_in_their_folders(tmp_path: Path) -> None:
+    assert surroundings.fonts((str(tmp_path),)).status == "warn"
+    (tmp_path / "truetype").mkdir()
+    (tmp_path / "truetype" / "Some.ttf").write_bytes(b"")
+    assert surroundings.fonts((str(tmp_path),)).status == "ok"
+
+
+def test_a_missing_model_says_how_to_fetch_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKBENCH_DATA", str(tmp_path))
+    found = surroundings.model()
+    assert (found.status, found.fix) == ("warn", "workbench data get smollm2-135m")
+
+
+def test_outputs_that_cannot_be_written_fail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKBENCH_RUNS", str(tmp_path / "runs"))
+    assert surroundings.outputs().status == "ok"
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("WORKBENCH_RUNS", str(tmp_path / "file"))
+    assert surroundings.outputs().status == "fail"
