@@ -47,7 +47,8 @@ class Medium:
     Attributes
     ----------
     name : "device" or "page_cache"
-    engine : SynchronousEngine   open on the file
+    engine : SynchronousEngine   has the file open, and no other
+    file : int                   its handle there
     resident_before, resident_after : list of float   0..1 by mincore, one entry a block size and
         direction, around the timing
     """
@@ -55,19 +56,29 @@ class Medium:
     name: MediumName
     path: Path
     engine: SynchronousEngine
+    file: int
     resident_before: list[float] = field(default_factory=list)
     resident_after: list[float] = field(default_factory=list)
 
     def prepare(self) -> None:
         """Make the file cold (device) or warm (page cache) and note what mincore says."""
         if self.name == "device":
-            self.resident_before.append(residency.drop_cache(self.engine.fileno()))
+            self.resident_before.append(residency.drop_cache(self.fileno()))
         else:
-            self.resident_before.append(residency.warm(self.engine.fileno()))
+            self.resident_before.append(residency.warm(self.fileno()))
 
     def conclude(self) -> None:
         """Note what mincore says after the timing."""
-        self.resident_after.append(residency.resident_frac(self.engine.fileno()))
+        self.resident_after.append(residency.resident_frac(self.fileno()))
+
+    def fileno(self) -> int:
+        """Return the file's descriptor."""
+        return self.engine.fileno(self.file)
+
+    @property
+    def direct(self) -> bool:
+        """Return whether requests bypass the page cache."""
+        return self.engine.is_direct(self.file)
 
     def worst(self, fractions: list[float]) -> float:
         """Return the fraction that speaks most against this medium."""
@@ -80,7 +91,7 @@ class Medium:
         if self.name == "page_cache":
             return min(before, after) >= _WARM_FRAC
         # Without O_DIRECT the reads themselves fill the cache; each sample starts cold instead.
-        return before <= _COLD_FRAC and (after <= _COLD_FRAC or not self.engine.direct)
+        return before <= _COLD_FRAC and (after <= _COLD_FRAC or not self.direct)
 
 
 @contextlib.contextmanager
@@ -111,9 +122,9 @@ def open_media(
         for path in paths:
             stack.callback(path.unlink, missing_ok=True)
         checksums = [_fill(path, file_bytes, [seed, i]) for i, path in enumerate(paths)]
-        device = Medium("device", paths[0], _open_device(paths[0], direct))
+        device = _open_device(paths[0], direct)
         stack.callback(device.engine.close)
-        cache = Medium("page_cache", paths[1], SynchronousEngine(paths[1], direct=False))
+        cache = _open("page_cache", paths[1], SynchronousEngine(direct=False))
         stack.callback(cache.engine.close)
         _refuse_memory(store, device)
         for medium, checksum in zip((device, cache), checksums, strict=True):
@@ -121,13 +132,17 @@ def open_media(
         yield device, cache
 
 
-def _open_device(path: Path, direct: bool) -> SynchronousEngine:
-    engine = SynchronousEngine(path, direct=direct)
-    if engine.direct:
-        return engine
-    engine.close()
+def _open(name: MediumName, path: Path, engine: SynchronousEngine) -> Medium:
+    return Medium(name, path, engine, engine.open(path))
+
+
+def _open_device(path: Path, direct: bool) -> Medium:
+    medium = _open("device", path, SynchronousEngine(direct=direct))
+    if medium.direct:
+        return medium
+    medium.engine.close()
     # Buffered writes would stay in memory; written through, they reach the device one by one.
-    return SynchronousEngine(path, direct=direct, write_through=True)
+    return _open("device", path, SynchronousEngine(direct=direct, write_through=True))
 
 
 def _check_space(store: Path, needed_bytes: int) -> None:
@@ -172,7 +187,7 @@ def _fill(path: Path, file_bytes: int, seed: list[int]) -> int:
 
 def _refuse_memory(store: Path, device: Medium) -> None:
     """Refuse a file system that cannot let go of pages: it accepts O_DIRECT and has no device."""
-    kept = residency.drop_cache(device.engine.fileno())
+    kept = residency.drop_cache(device.fileno())
     if kept > _COLD_FRAC and hasattr(os, "posix_fadvise"):
         raise MediumError(
             f"{shown(store)}: {kept:.0%} of a file stays in memory after its cache was dropped, "
@@ -186,7 +201,7 @@ def _verify(medium: Medium, file_bytes: int, checksum: int) -> None:
     blocks = split(aligned_buffer(_MIB), _MIB)
     found = 0
     for offset in range(0, file_bytes, _MIB):
-        check_all(medium.engine.submit([Request("read", offset, blocks[0])]))
+        check_all(medium.engine.submit([Request("read", medium.file, offset, blocks[0])]))
         found = zlib.crc32(blocks[0], found)
     if found != checksum:
         raise MediumError(

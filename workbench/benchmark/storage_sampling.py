@@ -130,7 +130,7 @@ class Sampler:
         batch = self._batch()
         self._chill()
         call = os.preadv if self._op == "read" else os.pwritev
-        fd = self._medium.engine.fileno()
+        fd = self._medium.fileno()
         moved = 0
         start = perf_counter()
         for request in batch:
@@ -146,6 +146,7 @@ class Sampler:
         return [
             Request(
                 self._op,
+                self._medium.file,
                 (first + i) % self._file_blocks * self._block_bytes,
                 self._blocks[i % len(self._blocks)],
             )
@@ -155,13 +156,13 @@ class Sampler:
     def _chill(self) -> None:
         """Without O_DIRECT a device read must find a cold cache; outside the timing."""
         medium = self._medium
-        if medium.name == "device" and not medium.engine.direct:
-            medium.resident_before.append(residency.drop_cache(medium.engine.fileno()))
+        if medium.name == "device" and not medium.direct:
+            medium.resident_before.append(residency.drop_cache(medium.fileno()))
 
     def _settle(self) -> None:
         """Flush what a page-cache write left dirty, outside the timing, so it delays nothing."""
         if self._medium.name == "page_cache" and self._op == "write":
-            self._medium.engine.sync()
+            check_all(self._medium.engine.submit([Request("sync", self._medium.file)]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,7 +158,7 @@ def measure(
 
 def _media_notes(device: Medium, cache: Medium) -> list[str]:
     notes = []
-    if device.engine.direct:
+    if device.direct:
         notes.append(_BELOW)
     else:
         reason = device.engine.stats().fallback_reason or "direct I/O was not asked for"

@@ -136,9 +136,9 @@ def proof_table(media: Sequence[Medium]) -> pl.DataFrame:
 
 
 def _proof(medium: Medium) -> dict[str, object]:
-    flag = medium.engine.direct_proof()
-    opened = "bypassing the page cache" if medium.engine.direct else "buffered"
-    if medium.name == "device" and not medium.engine.direct:
+    flag = medium.engine.direct_proof(medium.file)
+    opened = "bypassing the page cache" if medium.direct else "buffered"
+    if medium.name == "device" and not medium.direct:
         opened = "buffered, dropped before each sample, written through"
     return {
         "medium": medium.name,

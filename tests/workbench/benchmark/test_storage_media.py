@@ -22,7 +22,7 @@ def test_the_media_are_what_they_are_called(disk_folder):
     with open_media(disk_folder, 2 * MIB, seed=0) as (device, cache):
         for medium in (device, cache):
             medium.prepare()
-            check_all(medium.engine.submit([Request("read", 0, aligned_buffer(MIB))]))
+            check_all(medium.engine.submit([Request("read", medium.file, 0, aligned_buffer(MIB))]))
             medium.conclude()
         assert (device.resident_before, device.resident_after) == ([0], [0])
         assert (cache.resident_before, cache.resident_after) == ([1], [1])
@@ -61,8 +61,8 @@ def test_the_store_folder_is_made(disk_folder):
 @linux_only
 def test_without_direct_io_the_device_is_buffered_and_written_through(disk_folder):
     with open_media(disk_folder, MIB, seed=0, direct=False) as (device, _):
-        assert not device.engine.direct
-        flags = Path(f"/proc/self/fdinfo/{device.engine.fileno()}").read_text()
+        assert not device.direct
+        flags = Path(f"/proc/self/fdinfo/{device.fileno()}").read_text()
         assert int(flags.split("flags:")[1].split()[0], 8) & os.O_DSYNC
 
 

@@ -57,8 +57,8 @@ def test_page_cache_writes_are_clean_after_the_sample(media):
     Sampler(cache, "write", blocks(), 4, MIB).run()
     # Clean pages can be dropped without another flush.
     if hasattr(os, "posix_fadvise"):
-        os.posix_fadvise(cache.engine.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-        assert residency.resident_frac(cache.engine.fileno()) == 0
+        os.posix_fadvise(cache.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        assert residency.resident_frac(cache.fileno()) == 0
 
 
 def bench(media, ceiling, rounds=10):

@@ -57,8 +57,9 @@ def direct_io(folder: Path) -> Finding:
     with tempfile.NamedTemporaryFile(dir=folder) as file:
         file.write(bytes(PAGE_BYTES))
         file.flush()
-        with SynchronousEngine(Path(file.name)) as engine:
-            check_all(engine.submit([Request("read", 0, aligned_buffer(PAGE_BYTES))]))
+        with SynchronousEngine() as engine:
+            handle = engine.open(Path(file.name))
+            check_all(engine.submit([Request("read", handle, 0, aligned_buffer(PAGE_BYTES))]))
             stats = engine.stats()
     how = "F_NOCACHE" if sys.platform == "darwin" else "O_DIRECT"
     if not stats.direct:
@@ -105,12 +106,11 @@ def read(folder: Path) -> Finding:
         file.write(buffer)
         file.flush()
         os.fsync(file.fileno())
-        with SynchronousEngine(Path(file.name), writable=False) as engine:
-            batch = [
-                Request("read", n << 20, block) for n, block in enumerate(split(buffer, 1 << 20))
-            ]
-            done = engine.submit(batch)
-            direct = engine.direct
+        with SynchronousEngine() as engine:
+            handle = engine.open(Path(file.name), writable=False)
+            blocks = enumerate(split(buffer, 1 << 20))
+            done = engine.submit([Request("read", handle, n << 20, block) for n, block in blocks])
+            direct = engine.is_direct(handle)
     check_all(done)
     gb_s = n_bytes / sum(one.took_ns for one in done)
     medium = "device" if direct else "page cache"

@@ -1,16 +1,19 @@
 """Hand out page-aligned memory that is already backed, as direct I/O and honest timing demand.
 
 Follows: O_DIRECT's rule that memory, offset and length are aligned; anonymous maps start on a page.
-Leaves out: huge pages and buffers registered with a ring.
+Leaves out: huge pages (measured without effect here) and registering buffers (io_uring.py).
 """
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 
 import numpy as np
 
 from workbench.tiering.async_io.engine import StorageError
+
+_first_byte = ctypes.c_char.from_buffer
 
 
 def aligned_buffer(n_bytes: int) -> memoryview:
@@ -43,3 +46,15 @@ def split(buffer: memoryview, block_bytes: int) -> list[memoryview]:
     """Return the buffer's whole blocks as views; a remainder smaller than a block is left out."""
     n_blocks = len(buffer) // block_bytes
     return [buffer[i * block_bytes : (i + 1) * block_bytes] for i in range(n_blocks)]
+
+
+def address(buffer: memoryview) -> int:
+    """Return where a buffer lies in memory; 0 for an empty one.
+
+    Cost    0.4 us for a writable buffer, 2 us for a read-only one.
+    """
+    try:
+        return ctypes.addressof(_first_byte(buffer))
+    except (TypeError, ValueError):
+        # Read-only or empty: ctypes refuses both.
+        return int(np.frombuffer(buffer, dtype=np.uint8).ctypes.data) if buffer.nbytes else 0

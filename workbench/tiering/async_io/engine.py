@@ -19,6 +19,7 @@ Op = Literal["read", "write", "sync"]
 # The unit of device I/O: offsets and lengths of direct requests are multiples of it.
 PAGE_BYTES = 4096
 DEFAULT_DEADLINE_S = 10.0
+_NOTHING = memoryview(b"")
 
 
 class StorageError(WorkbenchError):
@@ -49,12 +50,20 @@ class Request:
     offset : int                   byte position in the file, >= 0
     buffer : memoryview            uint8[n_bytes], writable for reads; moves whole or fails. The
                                    caller leaves it alone until the completion is there
+    rest : tuple of memoryview     further buffers that follow ``buffer`` in the file, gathered or
+                                   scattered by the same request (preadv/pwritev); mostly none
     """
 
     op: Op
     file: int
     offset: int = 0
-    buffer: memoryview = memoryview(b"")
+    buffer: memoryview = _NOTHING
+    rest: tuple[memoryview, ...] = ()
+
+    @property
+    def n_bytes(self) -> int:
+        """Return how many bytes move, over all buffers."""
+        return self.buffer.nbytes + sum(buffer.nbytes for buffer in self.rest)
 
 
 class Completion(NamedTuple):
@@ -114,10 +123,13 @@ class Engine(Protocol):
     ) -> list[Completion]:
         """Move every block and return one completion a request, in the batch's order.
 
-        Never raises for a failed block. Requests of one batch may reach the device in any order and
-        at once; a sync in a batch covers only writes that completed before the batch. Returns when
-        all are done or ``deadline_s`` seconds have passed; what is not done by then completes with
-        `DeadlineError`, and its buffer is kept from being freed or reused until the device answers.
+        Never raises for a failed block; a closed engine, or one that was opened by another process
+        (before a fork), raises StorageError. Requests of one batch may reach the device in any
+        order and at once; a sync in a batch covers only writes that completed before the batch.
+        Returns when all are done or ``deadline_s`` seconds have passed; what is not done by then
+        completes with `DeadlineError`, and the engine keeps its buffer from being freed until the
+        device answers: a late read still lands in it, so the caller must not use that buffer for
+        anything else.
         """
 
     def forget(self, file: int) -> None:

@@ -6,7 +6,7 @@ import resource
 import numpy as np
 import pytest
 
-from workbench.tiering.async_io.buffers import aligned_buffer, fill_random, split
+from workbench.tiering.async_io.buffers import address, aligned_buffer, fill_random, split
 from workbench.tiering.async_io.engine import StorageError
 
 
@@ -59,3 +59,11 @@ def test_split_views_whole_blocks_only():
     assert [len(block) for block in blocks] == [4, 4]
     blocks[1][0] = 9
     assert buffer[4] == 9
+
+
+def test_an_address_is_where_the_bytes_are():
+    buffer = aligned_buffer(8192)
+    assert address(buffer[100:]) == address(buffer) + 100
+    read_only = memoryview(bytes(10))
+    assert address(read_only) == np.frombuffer(read_only, np.uint8).ctypes.data
+    assert address(memoryview(b"")) == 0

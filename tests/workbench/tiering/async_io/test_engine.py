@@ -10,7 +10,7 @@ from workbench.tiering.async_io.engine import (
     check_all,
 )
 
-REQUEST = Request("read", 0, memoryview(bytearray(8)))
+REQUEST = Request("read", 1, 0, memoryview(bytearray(8)))
 
 
 def test_whole_batches_pass():

@@ -1,0 +1,99 @@
+"""What the engines on real files share: opening, forgetting, proving, counting.
+
+Follows: engine.Engine; a subclass adds `submit` and `close`.
+Leaves out: how requests reach the device.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from workbench.tiering.async_io.engine import EngineStats, StorageError
+from workbench.tiering.async_io.files import DirectProof, FileTable, direct_proof
+from workbench.tiering.async_io.tally import Tally
+
+
+class RealFiles:
+    """An engine's files and counters; `kind` names it in the stats."""
+
+    kind: str
+
+    def __init__(self, *, direct: bool, write_through: bool = False, reason: str = "") -> None:
+        """Start with no file.
+
+        Parameters
+        ----------
+        direct : bool          bypass the page cache; a file whose file system refuses is buffered,
+                               once and for good, and the stats say why
+        write_through : bool   every write reaches the device before it completes (O_DSYNC)
+        reason : str           why a better engine was not had, for the stats
+        """
+        self._files = FileTable(direct=direct, write_through=write_through)
+        self._tally = Tally()
+        self._reason = reason
+        self._pid = os.getpid()
+
+    def open(self, path: Path, *, writable: bool = True) -> int:
+        """Open an existing regular file and return its handle.
+
+        Raises
+        ------
+        StorageError   if it cannot be opened, is a link or no regular file, or the engine is closed
+        """
+        return self._files.open(path, writable)
+
+    def forget(self, file: int) -> None:
+        """Close one file as soon as no request uses it; its handle is never given out again.
+
+        Raises
+        ------
+        StorageError   if the handle is not open
+        """
+        self._files.forget(file)
+
+    def fileno(self, file: int) -> int:
+        """Return a file's descriptor, for `residency`; StorageError if it is not open."""
+        return self._files.get(file).fd
+
+    def is_direct(self, file: int) -> bool:
+        """Return whether requests of this file bypass the page cache."""
+        return self._files.get(file).direct
+
+    def direct_proof(self, file: int) -> DirectProof:
+        """Read the file's O_DIRECT flag back from the kernel."""
+        return direct_proof(self.fileno(file))
+
+    def stats(self) -> EngineStats:
+        """Return the counters so far."""
+        reasons = [reason for reason in (self._reason, self._files.fallback_reason) if reason]
+        pinned = self._pinned()
+        return self._tally.stats(self.kind, self._files.direct, "; ".join(reasons), pinned)
+
+    def close(self) -> None:
+        """Close every file; closing twice is harmless."""
+        self._files.close()
+
+    def _pinned(self) -> int:
+        return 0
+
+    def _refuse_fork(self) -> None:
+        """Refuse to go on in a child: its parent's threads and rings are not there."""
+        if os.getpid() != self._pid:
+            raise StorageError(
+                f"this {self.kind} engine was opened by process {self._pid}, before a fork; "
+                "open another one in this process"
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
