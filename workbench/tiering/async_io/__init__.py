@@ -1,7 +1,8 @@
 """Engines that move blocks between files and memory, and the proof of where bytes came from.
 
 `engine.py` says what every engine and every folder answers. `synchronous.py` is the plainest
-engine, `folder.py` the folder on a disk, `sim_disk.py` both of them in memory, with crashes.
+engine, `folder.py` the folder on a disk, `sim_disk.py` both of them in memory, with crashes,
+`fault_io.py` a wrapper that lets the calls of any of them go wrong.
 `buffers.py` hands out the aligned memory that direct I/O demands, `residency.py` asks the kernel
 what is cached.
 """
