@@ -1,0 +1,100 @@
+"""Look blocks up for callers: every one is a verified hit or a counted miss.
+
+Follows: a lookup that hits but cannot load becomes a miss and leaves the index, so that nobody asks
+the device for it again and again; a block that moved meanwhile is looked up again instead.
+Leaves out: what the bytes mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from workbench.tiering.ssd_tier.core import Core
+from workbench.tiering.ssd_tier.deadline import Deadline
+from workbench.tiering.ssd_tier.frame import Attributes
+from workbench.tiering.ssd_tier.index import Entry
+from workbench.tiering.ssd_tier.reading import Failure, Frame, Wanted, load
+
+# A block that moved three times during one lookup is not worth a fourth.
+_ATTEMPTS = 3
+_COUNTERS = {
+    Failure.DAMAGED: "misses_damaged",
+    Failure.FAILED: "misses_failed",
+    Failure.LATE: "misses_late",
+}
+
+
+def look_up(
+    core: Core,
+    keys: Sequence[bytes],
+    buffers: Sequence[memoryview | None],
+    deadline: Deadline,
+    attributes: Attributes | None = None,
+) -> list[Frame | None]:
+    """Return the frames of the keys in their order, None for each miss; count them all.
+
+    Parameters
+    ----------
+    buffers : sequence of memoryview or None   where the payloads are wanted
+    attributes : Attributes or None            demanded fingerprint, tenant and codec
+    """
+    frames: list[Frame | None] = [None] * len(keys)
+    steps = dict.fromkeys(("misses_absent", "misses_foreign", *_COUNTERS.values()), 0)
+    open_ones = list(range(len(keys)))
+    for attempt in range(_ATTEMPTS):
+        entries = core.index.get_many([keys[i] for i in open_ones])
+        known = [(i, entry) for i, entry in zip(open_ones, entries, strict=True) if entry]
+        steps["misses_absent"] += len(open_ones) - len(known)
+        wanted = [Wanted(keys[i], entry, buffers[i]) for i, entry in known]
+        loaded = load(core, wanted, deadline)
+        open_ones = []
+        for (i, entry), answer in zip(known, loaded, strict=True):
+            if isinstance(answer, Frame):
+                frames[i] = answer
+            elif attempt + 1 < _ATTEMPTS and _moved(core, keys[i], entry):
+                open_ones.append(i)
+            else:
+                _forget(core, keys[i], entry)
+                steps[_COUNTERS[answer]] += 1
+        if not open_ones:
+            break
+    _leave_out_foreign(frames, attributes, steps)
+    _count(core, frames, steps)
+    return frames
+
+
+def _moved(core: Core, key: bytes, entry: Entry) -> bool:
+    now = core.index.get(key)
+    return now is None or now.sequence != entry.sequence
+
+
+def _forget(core: Core, key: bytes, entry: Entry) -> None:
+    if core.index.remove(key, entry.sequence) is not None:
+        core.strays.set_aside(key, entry)
+        core.counters.add(blocks_forgotten=1)
+
+
+def _leave_out_foreign(
+    frames: list[Frame | None], attributes: Attributes | None, steps: dict[str, int]
+) -> None:
+    if attributes is None:
+        return
+    wanted = (attributes.fingerprint, attributes.tenant, attributes.codec)
+    for i, frame in enumerate(frames):
+        if frame is None:
+            continue
+        if (frame.header.fingerprint, frame.header.tenant, frame.header.codec) != wanted:
+            frames[i] = None
+            steps["misses_foreign"] += 1
+
+
+def _count(core: Core, frames: Sequence[Frame | None], steps: dict[str, int]) -> None:
+    hits = [frame.header for frame in frames if frame is not None]
+    core.index.touch((header.key, header.sequence) for header in hits)
+    core.counters.add(
+        lookups=len(frames),
+        hits=len(hits),
+        misses=len(frames) - len(hits),
+        hit_bytes=sum(header.stored_bytes for header in hits),
+        **steps,
+    )
