@@ -30,34 +30,34 @@ def refusal(request: Request, name: str, direct: bool) -> StorageError | None:
     name : str      the file as messages show it
     direct : bool   whether offset, lengths and addresses must be multiples of 4 KiB
     """
-    if request.op == "sync":
+    op, offset = request.op, request.offset
+    if op == "sync":
         return None
-    if request.op not in ("read", "write"):
-        return StorageError(f"{name}: no such request as {request.op!r}; use read, write or sync")
-    if request.offset < 0:
+    if op not in ("read", "write"):
+        return StorageError(f"{name}: no such request as {op!r}; use read, write or sync")
+    if offset < 0:
         return StorageError(f"{called(request, name)}: the offset is negative")
-    buffers = (request.buffer, *request.rest)
-    if request.op == "read" and any(buffer.readonly for buffer in buffers):
-        return StorageError(f"{called(request, name)}: give a writable buffer")
-    return _off_grid(request, buffers, name) if direct else None
+    misfit, misplaced, for_writing = offset, 0, op == "write"
+    for buffer in (request.buffer, *request.rest) if request.rest else (request.buffer,):
+        if buffer.readonly and not for_writing:
+            return StorageError(f"{called(request, name)}: give a writable buffer")
+        if direct:
+            misfit |= buffer.nbytes
+            misplaced |= address(buffer)
+    if direct and (misfit | misplaced) & _IN_PAGE:
+        return _off_grid(request, name, misfit)
+    return None
 
 
-def _off_grid(
-    request: Request, buffers: tuple[memoryview, ...], name: str
-) -> MisalignedError | None:
-    misfit = request.offset
-    for buffer in buffers:
-        misfit |= buffer.nbytes
+def _off_grid(request: Request, name: str, misfit: int) -> MisalignedError:
     if misfit & _IN_PAGE:
         return MisalignedError(
             f"{called(request, name)} is no multiple of {PAGE_BYTES} bytes; direct I/O needs that"
         )
-    if any(address(buffer) & _IN_PAGE for buffer in buffers):
-        return MisalignedError(
-            f"{called(request, name)} has a buffer that is not page-aligned; "
-            "direct I/O needs that (aligned_buffer)"
-        )
-    return None
+    return MisalignedError(
+        f"{called(request, name)} has a buffer that is not page-aligned; "
+        "direct I/O needs that (aligned_buffer)"
+    )
 
 
 def called(request: Request, name: str) -> str:

@@ -63,7 +63,8 @@ class Request:
     @property
     def n_bytes(self) -> int:
         """Return how many bytes move, over all buffers."""
-        return self.buffer.nbytes + sum(buffer.nbytes for buffer in self.rest)
+        n_bytes = self.buffer.nbytes
+        return n_bytes + sum(buffer.nbytes for buffer in self.rest) if self.rest else n_bytes
 
 
 class Completion(NamedTuple):

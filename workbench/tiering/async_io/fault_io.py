@@ -146,7 +146,7 @@ class FaultIO:
                 if hung not in self._hung:
                     continue
                 self._hung.remove(hung)
-            self._tally.count_stale()
+            self._tally.add({"stale_completions": 1})
             if not self._closed:
                 self._engine.submit([hung.request])
 

@@ -6,17 +6,25 @@ Leaves out: how requests reach the device.
 
 from __future__ import annotations
 
+import abc
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from workbench.tiering.async_io.engine import EngineStats, StorageError
+from workbench.tiering.async_io.engine import (
+    DEFAULT_DEADLINE_S,
+    Completion,
+    EngineStats,
+    Request,
+    StorageError,
+)
 from workbench.tiering.async_io.files import DirectProof, FileTable, direct_proof
 from workbench.tiering.async_io.tally import Tally
 
 
-class RealFiles:
+class RealFiles(abc.ABC):
     """An engine's files and counters; `kind` names it in the stats."""
 
     kind: str
@@ -53,6 +61,12 @@ class RealFiles:
         StorageError   if the handle is not open
         """
         self._files.forget(file)
+
+    @abc.abstractmethod
+    def submit(
+        self, batch: Sequence[Request], deadline_s: float = DEFAULT_DEADLINE_S
+    ) -> list[Completion]:
+        """Move every block and return one completion a request; see `engine.Engine.submit`."""
 
     def fileno(self, file: int) -> int:
         """Return a file's descriptor, for `residency`; StorageError if it is not open."""

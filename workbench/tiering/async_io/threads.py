@@ -219,7 +219,7 @@ class ThreadEngine(RealFiles):
             (unknown_file(request), 0) if file is None else carry_out(request, file, self._files)
         )
         if not work.end(number, perf_counter_ns() - start_ns, error, short):
-            self._tally.count_stale()
+            self._tally.add({"stale_completions": 1})
             with self._lock:
                 self._stuck -= 1
 

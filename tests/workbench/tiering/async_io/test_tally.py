@@ -14,7 +14,7 @@ def test_completions_are_sorted_by_what_they_were():
     outcomes = [(read, None), (write, None), (sync, None), (read, DeadlineError("late"))]
     outcomes.append((write, StorageError("broken")))
     tally.count([Completion(request, 1, error) for request, error in outcomes], short_transfers=3)
-    tally.count_stale(2)
+    tally.add({"stale_completions": 2})
     stats = tally.stats("test", True, "because", pinned=4)
     assert (stats.reads, stats.writes, stats.syncs, stats.errors, stats.submitted) == (
         1,
@@ -31,10 +31,8 @@ def test_completions_are_sorted_by_what_they_were():
 
 def test_whole_batches_can_be_counted_at_once():
     tally = Tally()
-    tally.count_moved("read", 3, 300)
-    tally.count_moved("write", 2, 20)
-    tally.count_failed(4, n_missed=1)
-    tally.count_short(5)
+    tally.add({"reads": 3, "read_bytes": 300, "writes": 2, "written_bytes": 20})
+    tally.add({"errors": 4, "deadlines_missed": 1, "short_transfers": 5})
     stats = tally.stats("test", False, "")
     assert (stats.reads, stats.read_bytes, stats.writes, stats.written_bytes) == (3, 300, 2, 20)
     assert (stats.errors, stats.deadlines_missed, stats.short_transfers) == (4, 1, 5)

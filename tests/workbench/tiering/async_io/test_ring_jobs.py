@@ -1,0 +1,167 @@
+"""Requests become rows and rows become completions, whatever became of them."""
+
+import errno
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kernels import ring as loops
+from workbench.tiering.async_io.buffers import address, aligned_buffer
+from workbench.tiering.async_io.engine import (
+    PAGE_BYTES,
+    DeadlineError,
+    MisalignedError,
+    Request,
+    ShortTransferError,
+)
+from workbench.tiering.async_io.files import OpenFile
+from workbench.tiering.async_io.ring_jobs import RegisteredBuffers, RingJobs
+
+FILES = {
+    1: OpenFile(Path("d"), "direct", 11, direct=True),
+    2: OpenFile(Path("b"), "buffered", 12, direct=False),
+}
+PAGE = aligned_buffer(2 * PAGE_BYTES)
+
+
+def jobs_for(*batch: Request) -> RingJobs:
+    jobs = RingJobs(batch, FILES, None)
+    jobs.convert(len(batch))
+    return jobs
+
+
+def test_rows_say_what_requests_say():
+    jobs = jobs_for(
+        Request("read", 1, 8192, PAGE),
+        Request("write", 2, 5, PAGE[1:4]),
+        Request("sync", 1),
+        Request("write", 2, 7, memoryview(b"read-only")),
+        Request("read", 2, 0, memoryview(bytearray())),
+    )
+    assert (jobs.table[:, loops.WORD] & 0xFF).tolist() == [
+        loops.READ,
+        loops.WRITE,
+        loops.FSYNC,
+        loops.WRITE,
+        loops.READ,
+    ]
+    assert (jobs.table[:, loops.WORD] >> 32).tolist() == [11, 12, 11, 12, 12]
+    assert jobs.table[:, loops.OFFSET].tolist() == [8192, 5, 0, 7, 0]
+    assert jobs.table[:, loops.N_BYTES].tolist() == [8192, 3, 0, 9, 0]
+    assert jobs.table[1, loops.ADDRESS] == address(PAGE) + 1
+    assert not jobs.table[:, loops.BUFFER].any()
+    assert len(jobs.held) == 5
+
+
+def test_many_buffers_become_a_table_of_them():
+    second = aligned_buffer(PAGE_BYTES)
+    jobs = jobs_for(Request("sync", 1), Request("read", 1, 0, PAGE, (second,)))
+    row = jobs.table[1]
+    assert row[loops.WORD] & 0xFF == loops.READV
+    assert row[loops.N_BYTES] == 3 * PAGE_BYTES
+    assert row[loops.BUFFER] == 2
+    _, table = jobs.held[1]
+    assert row[loops.ADDRESS] == table.ctypes.data
+    expected = [[address(PAGE), 2 * PAGE_BYTES], [address(second), PAGE_BYTES]]
+    assert table.tolist() == expected
+
+
+def test_converting_in_steps_is_converting_at_once():
+    batch = [Request("read", 1, i * PAGE_BYTES, PAGE) for i in range(10)]
+    batch[3] = Request("read", 1, 1, PAGE)
+    batch[7] = Request("read", 2, 1, PAGE, (PAGE,))
+    steps = RingJobs(batch, FILES, None)
+    for stop in (1, 4, 9, 10):
+        steps.convert(stop)
+    whole = jobs_for(*batch)
+    columns = [loops.WORD, loops.OFFSET, loops.N_BYTES, loops.BUFFER]
+    np.testing.assert_array_equal(steps.table[:, columns], whole.table[:, columns])
+    assert steps.table[3, loops.WORD] == loops.SKIP
+
+
+def finish(jobs: RingJobs, row: int, moved: int) -> None:
+    jobs.table[row, loops.STARTED_NS : loops.ENDED_NS + 1] = 100, 100 + row + 1
+    jobs.table[row, loops.MOVED] = moved
+
+
+def test_every_outcome_has_its_completion():
+    size = PAGE.nbytes
+    batch = [Request("read", 1, i * PAGE_BYTES, PAGE) for i in range(7)]
+    batch.append(Request("read", 1, 1, PAGE))
+    batch.append(Request("read", 9, 0, PAGE))
+    jobs = jobs_for(*batch)
+    finish(jobs, 0, size)
+    finish(jobs, 1, 512)
+    finish(jobs, 2, -errno.EIO)
+    finish(jobs, 3, -errno.ECANCELED)
+    jobs.table[4, loops.STARTED_NS] = 50
+    finish(jobs, 6, size)
+    done = jobs.conclude(2.0, 1000, -errno.ETIME)
+    assert [one.request for one in done] == batch
+    assert [one.took_ns for one in done] == [1, 2, 3, 4, 950, 0, 7, 0, 0]
+    kinds = [type(one.error) for one in done]
+    assert kinds[0] is kinds[6] is type(None)
+    assert kinds[1] is ShortTransferError
+    assert "Input/output error" in str(done[2].error)
+    assert kinds[3] is kinds[4] is kinds[5] is DeadlineError
+    assert "had no answer within 2 s" in str(done[4].error)
+    assert "was not begun" in str(done[5].error)
+    assert kinds[7] is MisalignedError
+    assert "file 9 is not open" in str(done[8].error)
+    assert jobs.counts() == {
+        "reads": 2,
+        "read_bytes": 2 * size,
+        "writes": 0,
+        "written_bytes": 0,
+        "syncs": 0,
+        "errors": 7,
+    }
+
+
+def test_a_broken_ring_is_no_missed_deadline():
+    done = jobs_for(Request("sync", 1)).conclude(1.0, 0, -errno.ENXIO)
+    assert not isinstance(done[0].error, DeadlineError)
+    assert "No such device" in str(done[0].error)
+
+
+def test_completions_can_be_collected_as_they_come():
+    batch = [Request("read", 1, i * PAGE_BYTES, PAGE) for i in range(6)]
+    jobs = jobs_for(*batch)
+    for row in (0, 1, 3):
+        finish(jobs, row, PAGE.nbytes)
+    jobs.collect(4)
+    assert len(jobs._completions) == 2
+    for row in (2, 4, 5):
+        finish(jobs, row, PAGE.nbytes)
+    done = jobs.conclude(1.0, 0, 0)
+    assert [one.took_ns for one in done] == [1, 2, 3, 4, 5, 6]
+    assert [one.request for one in done] == batch
+
+
+def test_only_direct_files_can_refuse_direct_io():
+    jobs = jobs_for(
+        Request("read", 1, 0, PAGE), Request("read", 2, 0, PAGE), Request("read", 1, 0, PAGE)
+    )
+    for row, moved in enumerate([-errno.EINVAL, -errno.EINVAL, -errno.EIO]):
+        finish(jobs, row, moved)
+    assert jobs.refused_direct() == [0]
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 0, 1]])
+def test_registered_buffers_are_found_wherever_they_lie(order):
+    pool = aligned_buffer(8 * PAGE_BYTES)
+    parts = [pool[0:8192], pool[8192:12288], pool[16384:32768]]
+    registered = RegisteredBuffers([parts[i] for i in order])
+    pieces = [(0, 1), (4096, 1), (8192, 1), (4096, 2), (12288, 1), (16384, 4), (28672, 1)]
+    batch = [Request("write", 1, 0, pool[start : start + n * PAGE_BYTES]) for start, n in pieces]
+    batch += [Request("read", 1, 0, PAGE), Request("sync", 1), Request("read", 1, 3, pool)]
+    jobs = RingJobs(batch, FILES, registered)
+    jobs.convert(len(batch))
+    numbers = {0: 0, 1: 0, 2: 1, 5: 2, 6: 2}
+    for row in range(len(batch)):
+        fixed = jobs.table[row, loops.WORD] & 0xFF == loops.WRITE_FIXED
+        assert bool(fixed) is (row in numbers)
+        if fixed:
+            assert jobs.table[row, loops.BUFFER] == order.index(numbers[row])
+    assert jobs.table[9, loops.WORD] == loops.SKIP
