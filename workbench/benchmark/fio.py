@@ -1,7 +1,8 @@
 """Ask fio, the storage trade's own tool, what the device can do: the ceiling of our engines.
 
-Follows: fio 3.x JSON output, completion latencies. Runs under a second pay fio's start-up, so state
-fio's own spread beside any ratio to it.
+Follows: fio 3.x JSON output, completion latencies. fio's own buffers lie in scattered pages, which
+held a virtual disk to a sixth of its rate at 1 MiB; here they lie in huge pages, to be a ceiling.
+The first moments of a run, in which those pages are touched first, are left out of its figures.
 Leaves out: our own loops (storage_sweep.py), which stand in where fio is missing.
 """
 
@@ -19,14 +20,20 @@ from typing import Any
 
 from workbench.errors import WorkbenchError
 from workbench.paths import shown
+from workbench.tiering.async_io.buffers import HUGE_PAGE_BYTES, huge_pages
 from workbench.tiering.async_io.engine import PAGE_BYTES, Op
 
 ENABLE = "install fio (Debian: apt-get install fio; macOS: brew install fio)"
 
 # What a run may take beyond its own time before it counts as hung: start-up is 0.2-0.4 s.
 _GRACE_S = 10.0
+# Run before anything counts: 64 MiB of huge pages take up to 50 ms to be touched first, which held
+# a run of 50 ms to a seventh of its rate and one of 200 ms to a half.
+_WARM_UP_MS = 100
 # Deep queues in the order of preference; psync has no queue, so threads make the depth there.
 _DEEP_ENGINES = ("io_uring", "libaio", "psync")
+# A batched run moves this share of its depth a system call.
+_BATCHES = 8
 
 
 class FioError(WorkbenchError):
@@ -35,23 +42,46 @@ class FioError(WorkbenchError):
 
 @dataclass(frozen=True, slots=True)
 class FioJob:
-    """One sequential, direct run: direction, block size, requests in flight, duration."""
+    """One direct run.
+
+    Attributes
+    ----------
+    op : "read" or "write"   direction; of a mixed run, the one whose latencies are told
+    block_kib : int          size of every request
+    depth : int              requests in flight
+    runtime_ms : int         duration that counts
+    random : bool            blocks in random order instead of one after the other
+    writes_percent : int     0..99, so many requests of a reading run write instead
+    batched : bool           submit and reap several requests a system call, as our ring does; small
+                             neighbours are then merged on their way to the device
+    """
 
     op: Op
     block_kib: int
     depth: int
     runtime_ms: int
+    random: bool = False
+    writes_percent: int = 0
+    batched: bool = False
 
     def __post_init__(self) -> None:
         if min(self.block_kib, self.depth, self.runtime_ms) < 1:
             raise FioError(f"{self}: block size, depth and run time must each be at least 1")
+        if self.writes_percent and (self.op != "read" or not 0 < self.writes_percent < 100):
+            raise FioError(f"{self}: writes_percent must be 0 to 99, and 0 unless op is read")
+
+    @property
+    def directions(self) -> tuple[Op, ...]:
+        """Return the directions in which bytes move."""
+        return ("read", "write") if self.writes_percent else (self.op,)
 
 
 @dataclass(frozen=True, slots=True)
 class FioResult:
     """What fio measured.
 
-    ``engine`` is the I/O engine used; ``note`` says why it is not the preferred one, else "".
+    ``engine`` is the I/O engine used; ``note`` says why it is not the preferred one, else "". Bytes
+    and requests of a mixed run are those of both directions.
     """
 
     gb_s: float
@@ -80,7 +110,7 @@ def run(file: Path, job: FioJob, grace_s: float = _GRACE_S) -> FioResult:
     ------
     FioError   if fio is missing, hangs, fails with every engine, or answers no measurement
 
-    Cost    ``job.runtime_ms`` plus 0.2-0.4 s.
+    Cost    ``job.runtime_ms`` plus 0.3-0.5 s, a tenth of a second of which is not counted.
     """
     if not available():
         raise FioError(f"fio is not on PATH; {ENABLE}")
@@ -108,16 +138,22 @@ def _command(file: Path, job: FioJob, engine: str) -> list[str]:
         "name": "ceiling",
         # fio splits names at colons, so it runs in the file's own folder and gets the name alone.
         "filename": file.name.replace(":", "\\:"),
-        "rw": job.op,
-        "bs": f"{job.block_kib}k",
+        "rw": _order(job),
+        "rwmixwrite": job.writes_percent,
+        "bs": _block_sizes(job),
+        "iomem_align": HUGE_PAGE_BYTES,
         "ioengine": engine,
         "iodepth": job.depth // threads,
         "numjobs": threads,
+        **_batching(job, job.depth // threads),
         "offset_increment": share_bytes if threads > 1 else 0,
         "direct": 1,
         # In milliseconds by name: fio reads a fraction of a second as 0, which means no limit.
         "runtime": f"{job.runtime_ms}ms",
+        "ramp_time": f"{_WARM_UP_MS}ms",
         "percentile_list": "50:99",
+        # Spares a table of the blocks that have been read.
+        "norandommap": 1,
         "allow_file_create": 0,
         "fallocate": "none",
         "disk_util": 0,
@@ -130,12 +166,47 @@ def _command(file: Path, job: FioJob, engine: str) -> list[str]:
     return ["fio", *flags, *(f"--{name}={value}" for name, value in options.items())]
 
 
+def _order(job: FioJob) -> str:
+    """Return fio's name of the order and direction."""
+    direction = "rw" if job.writes_percent else job.op
+    return f"rand{direction}" if job.random else direction
+
+
+def _batching(job: FioJob, depth: int) -> dict[str, int]:
+    if not job.batched or depth < _BATCHES:
+        return {}
+    return {
+        "iodepth_batch_submit": depth // _BATCHES,
+        "iodepth_batch_complete_min": depth // _BATCHES,
+        "iodepth_batch_complete_max": depth,
+    }
+
+
+def _block_sizes(job: FioJob) -> str:
+    """Return fio's sizes for read, write and trim.
+
+    The directions not used get 2 MiB, because fio makes every buffer as large as the largest of
+    them: so each begins, aligned, a huge page of its own.
+    """
+    unused = f"{max(job.block_kib, HUGE_PAGE_BYTES >> 10)}k"
+    used = f"{job.block_kib}k"
+    sides = ("read", "write", "trim")
+    return ",".join((used if side in job.directions else unused) for side in sides)
+
+
+def _environment() -> dict[str, str]:
+    """Ask glibc to hand out huge pages; other libraries ignore the variable."""
+    tunables = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"} if huge_pages() else {}
+    return {**os.environ, **tunables}
+
+
 def _execute(command: list[str], folder: Path, job: FioJob, grace_s: float) -> Mapping[str, Any]:
     """Run fio in its own process group, never longer than allowed, and return its JSON answer."""
     limit_s = job.runtime_ms / 1000 + grace_s
     with subprocess.Popen(
         command,
         cwd=folder,
+        env=_environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -189,11 +260,11 @@ def _parse(output: str) -> Mapping[str, Any]:
 
 def _result(answer: Mapping[str, Any], job: FioJob, engine: str, note: str) -> FioResult:
     try:
-        side = answer["jobs"][0][job.op]
-        percentiles = side["clat_ns"]["percentile"]
+        sides = answer["jobs"][0]
+        percentiles = sides[job.op]["clat_ns"]["percentile"]
         result = FioResult(
-            gb_s=side["bw_bytes"] / 1e9,
-            iops=float(side["iops"]),
+            gb_s=sum(sides[direction]["bw_bytes"] for direction in job.directions) / 1e9,
+            iops=float(sum(sides[direction]["iops"] for direction in job.directions)),
             p50_us=percentiles["50.000000"] / 1e3,
             p99_us=percentiles["99.000000"] / 1e3,
             engine=engine,

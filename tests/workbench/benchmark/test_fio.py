@@ -49,6 +49,33 @@ def test_a_run_gives_consistent_figures(file, op, depth):
 
 
 @pytest.mark.fio
+@pytest.mark.parametrize("job", [{"random": True}, {"writes_percent": 25}, {"batched": True}])
+def test_random_mixed_and_batched_runs_give_consistent_figures(file, job):
+    result = fio.run(file, FioJob("read", BLOCK_KIB, 8, 60, **job))
+    assert result.note == ""
+    assert result.gb_s * 1e9 == pytest.approx(result.iops * BLOCK_KIB * 1024, rel=0.02)
+
+
+def test_each_kind_of_run_is_asked_of_fio_by_its_name(file):
+    def options(**job) -> list[str]:
+        return fio._command(file, FioJob("read", BLOCK_KIB, 32, 60, **job), "io_uring")
+
+    assert "--rw=read" in options()
+    assert "--rw=randread" in options(random=True)
+    mixed = options(random=True, writes_percent=25)
+    assert {"--rw=randrw", "--rwmixwrite=25", "--bs=16k,16k,2048k"} <= set(mixed)
+    assert "--iodepth_batch_submit=4" in options(batched=True)
+    assert not any("batch" in option for option in options())
+
+
+@pytest.mark.fio
+def test_a_mixed_run_moves_bytes_in_both_directions(file):
+    before = file.read_bytes()
+    fio.run(file, FioJob("read", BLOCK_KIB, 8, 60, writes_percent=50))
+    assert file.read_bytes() != before
+
+
+@pytest.mark.fio
 def test_a_run_leaves_nothing_behind_and_keeps_the_size(file):
     before = file.read_bytes()
     fio.run(file, FioJob("read", BLOCK_KIB, 1, 30))
@@ -160,3 +187,9 @@ def test_fio_is_never_let_near_a_file_it_would_have_to_make(tmp_path, impostor, 
 def test_an_impossible_job_is_refused(job):
     with pytest.raises(FioError, match="at least 1"):
         FioJob("read", *job)
+
+
+@pytest.mark.parametrize(("op", "percent"), [("read", 100), ("read", -1), ("write", 25)])
+def test_a_mix_of_nothing_is_refused(op, percent):
+    with pytest.raises(FioError, match="writes_percent must be 0 to 99"):
+        FioJob(op, 4, 1, 10, writes_percent=percent)
