@@ -1,6 +1,6 @@
-"""Name every benchmark, run it, and say of each case how far it is from its baseline or ceiling.
+"""Name every benchmark, find those that are asked for, and keep the newest rows of each.
 
-Follows: one row a case, its ratio measured interleaved; a bar is met only when it holds surely.
+Follows: one row a case (findings.py), one file a benchmark.
 Leaves out: the measuring (one module per family) and printing (workbench/cli/bench.py).
 """
 
@@ -9,86 +9,17 @@ from __future__ import annotations
 import difflib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
 
 from workbench import paths
 from workbench.benchmark import kv_store, memory_ceiling
-from workbench.benchmark.machine import identify
-from workbench.benchmark.statistics import Claim, Ratio
+from workbench.benchmark.findings import PRESETS, Benchmark, Finding, Preset, Row
 from workbench.errors import UsageError
 from workbench.tiering.kv_geometry import SEED
 
-Preset = Literal["tiny", "standard", "full"]
-PRESETS: tuple[Preset, ...] = ("tiny", "standard", "full")
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One case of a benchmark, judged; ``bar`` and ``met`` are None where nothing is demanded.
-
-    Attributes
-    ----------
-    ratio, low, high : float   median and interval of case over ceiling (or baseline)
-    bar : str or None          what the ratio must reach, e.g. ``">= 0.9x"``
-    met : bool or None         True only when the whole interval passes the bar
-    ceiling : float            median rate of what the case is held against, in ``unit``
-    """
-
-    bench: str
-    case: str
-    ratio: float
-    low: float
-    high: float
-    bar: str | None
-    met: bool | None
-    ceiling: float
-    unit: str
-    machine_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A measured case before it is named and judged: its ratio to a ceiling, and the ceiling."""
-
-    case: str
-    ratio: Ratio
-    ceiling: float
-    unit: str
-    claim: Claim | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Benchmark:
-    """A question about performance that anyone can put to their own machine."""
-
-    name: str
-    question: str
-    bar: str
-    measure: Callable[[Preset], list[Finding]]
-
-    def run(self, preset: Preset) -> list[Row]:
-        """Measure, judge every case, and return the rows."""
-        machine_id = identify().id
-        return [self._row(finding, machine_id) for finding in self.measure(preset)]
-
-    def _row(self, finding: Finding, machine_id: str) -> Row:
-        ratio, claim = finding.ratio, finding.claim
-        return Row(
-            bench=self.name,
-            case=finding.case,
-            ratio=round(ratio.median, 4),
-            low=round(ratio.low, 4),
-            high=round(ratio.high, 4),
-            bar=None if claim is None else str(claim),
-            met=None if claim is None else claim.judge(ratio) == "holds",
-            ceiling=round(finding.ceiling, 4),
-            unit=finding.unit,
-            machine_id=machine_id,
-        )
-
+__all__ = ["BENCHMARKS", "PRESETS", "Benchmark", "Finding", "Preset", "Row", "get_benchmarks"]
 
 # MiB a buffer and rounds; the tiny buffers fit into a large last-level cache.
 _MEMORY: Mapping[Preset, tuple[int, int]] = {

@@ -110,7 +110,7 @@ def run(file: Path, job: FioJob, grace_s: float = _GRACE_S) -> FioResult:
     ------
     FioError   if fio is missing, hangs, fails with every engine, or answers no measurement
 
-    Cost    ``job.runtime_ms`` plus 0.3-0.5 s, a tenth of a second of which is not counted.
+    Cost    ``job.runtime_ms``, 0.1 s to warm up, and 0.2-0.4 s.
     """
     if not available():
         raise FioError(f"fio is not on PATH; {ENABLE}")

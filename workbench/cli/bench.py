@@ -73,7 +73,11 @@ def _readable(row: Row) -> dict[str, object]:
         "ratio": f"{row.ratio:.2f}x [{row.low:.2f}, {row.high:.2f}]",
         "bar": row.bar,
         "met": {True: "yes", False: "no", None: None}[row.met],
-        "rate": f"{row.ratio * row.ceiling:,.1f}",
-        "ceiling": f"{row.ceiling:,.1f}",
+        "value": _figure(row.value),
+        "ceiling": _figure(row.ceiling),
         "unit": row.unit,
     }
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.1f}" if value >= 10 else f"{value:,.3g}"

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from workbench.benchmark import storage_media
+from workbench.benchmark import scratch_files
 from workbench.benchmark.storage_media import MediumError, open_media
 from workbench.tiering.async_io.buffers import aligned_buffer
 from workbench.tiering.async_io.engine import Request, check_all
@@ -81,7 +81,7 @@ def test_a_disk_that_fills_up_meanwhile_is_an_error_of_ours(disk_folder, monkeyp
     import signal
 
     # A limit on the size of files is the nearest thing to a full disk that needs no mount.
-    monkeypatch.setattr(storage_media.errno, "ENOSPC", storage_media.errno.EFBIG)
+    monkeypatch.setattr(scratch_files.errno, "ENOSPC", scratch_files.errno.EFBIG)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (MIB, hard))
@@ -115,7 +115,7 @@ def test_a_memory_file_system_is_no_device():
 
 
 def test_a_disk_that_returns_other_bytes_is_found_out(disk_folder, monkeypatch):
-    real = storage_media._fill
+    real = scratch_files.fill
 
     def rot(path, file_bytes, seed):
         checksum = real(path, file_bytes, seed)
@@ -126,7 +126,7 @@ def test_a_disk_that_returns_other_bytes_is_found_out(disk_folder, monkeypatch):
             file.write(bytes([byte[0] ^ 1]))
         return checksum
 
-    monkeypatch.setattr(storage_media, "_fill", rot)
+    monkeypatch.setattr(scratch_files, "fill", rot)
     with (
         pytest.raises(MediumError, match="gave back other bytes"),
         open_media(disk_folder, MIB, seed=0),
