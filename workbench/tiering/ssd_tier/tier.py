@@ -24,7 +24,6 @@ from workbench.paths import shown
 from workbench.tiering.async_io.clock import Clock, RealClock
 from workbench.tiering.async_io.engine import Engine, Folder, StorageError
 from workbench.tiering.async_io.folder import RealFolder
-from workbench.tiering.async_io.synchronous import SynchronousEngine
 from workbench.tiering.ssd_tier.config import SsdTierConfig
 from workbench.tiering.ssd_tier.core import Core
 from workbench.tiering.ssd_tier.durability import flush
@@ -32,6 +31,7 @@ from workbench.tiering.ssd_tier.errors import StoreForkedError
 from workbench.tiering.ssd_tier.flusher import Flusher
 from workbench.tiering.ssd_tier.frame import KEY_BYTES, Attributes
 from workbench.tiering.ssd_tier.integrity import CheckReport, check_store
+from workbench.tiering.ssd_tier.layout import LOCK
 from workbench.tiering.ssd_tier.lock import FolderLock
 from workbench.tiering.ssd_tier.lookup import look_up
 from workbench.tiering.ssd_tier.opening import open_store
@@ -107,7 +107,7 @@ class SsdTier:
                 owned.append(folder)
             lock = None
             if isinstance(folder, RealFolder):
-                lock = FolderLock(folder, shown(folder.path(".").parent))
+                lock = FolderLock(folder, shown(folder.path(LOCK).parent))
                 undo.callback(lock.release)
             if engine is None:
                 engine = default_engine()
@@ -303,7 +303,10 @@ class SsdTier:
 
 def default_engine() -> Engine:
     """Return the best engine there is."""
-    return SynchronousEngine()
+    # Imported late: it compiles kernels, which callers with an engine of their own need not.
+    from workbench.tiering.async_io.open_engine import open_engine
+
+    return open_engine()
 
 
 def _key(key: bytes) -> bytes:

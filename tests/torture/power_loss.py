@@ -1,0 +1,68 @@
+"""Take the power away at any moment of a script, and see what comes back.
+
+Follows: ALICE and B3: replay what was written, leave out or tear any legal subset of what was not
+synced; again during the recovery, three deep.
+Leaves out: damage (rot.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from tests.torture.history import NOTHING, History, Verdict, judge, random_script
+from tests.torture.stores import SMALL, open_small
+from workbench.tiering.async_io.clock import VirtualClock
+from workbench.tiering.async_io.sim_disk import SimDisk
+from workbench.tiering.ssd_tier import SsdTierConfig
+
+_DEPTH = 3
+
+
+def record(
+    script_seed: int, n_steps: int, config: SsdTierConfig = SMALL
+) -> tuple[SimDisk, History]:
+    """Run a script on a fresh disk and return both."""
+    disk, history = SimDisk(clock=VirtualClock()), History()
+    tier = open_small(disk, disk, config)
+    script = random_script(script_seed, n_steps)
+    half = n_steps // 2
+    history.run(tier, script[:half], lambda: disk.position)
+    begin = disk.position
+    tier.close()
+    history.flushes.append((begin, disk.position))
+    tier = open_small(disk, disk, config)
+    history.run(tier, script[half:], lambda: disk.position)
+    return disk, history
+
+
+def sampled(seed: int, n_steps: int, n_images: int, config: SsdTierConfig = SMALL) -> Verdict:
+    """Judge random images of one random script; every tenth crashes again while recovering."""
+    disk, history = record(seed, n_steps, config)
+    rng = np.random.default_rng(seed)
+    return judge_images(disk.crash_images(rng, n_images), history, config, rng)
+
+
+def judge_images(
+    images: Iterable[SimDisk],
+    history: History,
+    config: SsdTierConfig,
+    rng: np.random.Generator | None = None,
+) -> Verdict:
+    """Open every image and compare what it answers with what it may."""
+    verdict = NOTHING
+    for number, image in enumerate(images):
+        allowed = history.after_power_loss(image.origin.position)
+        if rng is not None and number % 10 == 0:
+            image = _crash_again(image, config, rng)
+        tier = open_small(image, image, config)
+        verdict += judge(tier, allowed)
+    return verdict
+
+
+def _crash_again(image: SimDisk, config: SsdTierConfig, rng: np.random.Generator) -> SimDisk:
+    for _ in range(_DEPTH):
+        open_small(image, image, config)
+        (image,) = image.crash_images(rng, 1)
+    return image
