@@ -87,8 +87,8 @@ class Model:
                 # A failed sync drops what was written since the last good one.
                 allowed.live.add(None)
 
-    def evicted(self) -> None:
-        """Anything may have been given up to make room."""
+    def forgot(self) -> None:
+        """Anything may have been given up: for room, for a failed sync, for a block not loaded."""
         for allowed in self._keys.values():
             allowed.live.add(None)
             allowed.durable.add(None)

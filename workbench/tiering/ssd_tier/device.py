@@ -42,6 +42,14 @@ class Device:
             self.counters.add(written_bytes=written)
         return errors
 
+    def open(self, name: str, writable: bool = True) -> int:
+        """Open a file of the folder; StorageError, counted, if that fails."""
+        try:
+            return self.engine.open(self.folder.path(name), writable=writable)
+        except StorageError:
+            self.counters.add(folder_errors=1)
+            raise
+
     def sync(self, files: Sequence[int], deadline: Deadline) -> list[StorageError | None]:
         """Make what was written to several files durable; return each file's error."""
         return self.submit([Request("sync", file) for file in files], deadline)

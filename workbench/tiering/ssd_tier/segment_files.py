@@ -42,11 +42,11 @@ def find_segments(core: Core, found: dict[int, FoundSegment]) -> None:
     StoreVersionError    if one is of another version
     StoreGeometryError   if there are more of them, or of another size, than configured
     """
-    folder, engine = core.device.folder, core.device.engine
+    folder = core.device.folder
     for name in folder.names():
         if (number := segment_number(name)) is not None:
             n_pages = folder.size(name) // PAGE_BYTES
-            found[number] = FoundSegment(engine.open(folder.path(name)), n_pages)
+            found[number] = FoundSegment(core.device.open(name), n_pages)
     for number, segment in found.items():
         found[number] = _with_header(core, segment, segment_name(number))
         _refuse_misfit(core, number, found[number])
@@ -92,11 +92,6 @@ def _refuse_misfit(core: Core, number: int, segment: FoundSegment) -> None:
         raise StoreDamagedError(
             f"{name}: its header says that it is {segment_name(header.number)}; rename it back, or "
             "remove it to go on without its blocks"
-        )
-    if segment.n_pages > layout.segment_pages:
-        raise StoreDamagedError(
-            f"{name}: has {segment.n_pages} pages, a segment has {layout.segment_pages}; remove it "
-            "to go on without its blocks"
         )
 
 
@@ -149,7 +144,7 @@ def enter_segments(core: Core, found: dict[int, FoundSegment]) -> None:
     _make_files(core, lost, is_new=not found)
     for number in numbers:
         if number not in found:
-            file = core.device.engine.open(core.device.folder.path(segment_name(number)))
+            file = core.device.open(segment_name(number))
             found[number] = FoundSegment(file, core.layout.segment_pages)
         core.table.segments.append(_as_found(number, found[number]))
     core.counters.add(segments_lost=len(debris))
@@ -216,8 +211,8 @@ def _write_headers(
 
 
 def _make_whole(core: Core, segment: Segment) -> StorageError | None:
-    """Replace a file that was cut by a whole one; nothing in it is wanted any more."""
-    if segment.n_pages >= core.layout.segment_pages:
+    """Replace a file that was cut, or written beyond its end; nothing in it is wanted any more."""
+    if segment.n_pages == core.layout.segment_pages:
         return None
     name, folder, engine = segment_name(segment.number), core.device.folder, core.device.engine
 
@@ -226,7 +221,7 @@ def _make_whole(core: Core, segment: Segment) -> StorageError | None:
         folder.remove(name)
         folder.create(name, core.layout.segment_bytes)
         folder.sync()
-        segment.file = engine.open(folder.path(name))
+        segment.file = core.device.open(name)
         segment.n_pages = core.layout.segment_pages
 
     return core.device.change(replace_file)

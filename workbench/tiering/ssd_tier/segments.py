@@ -32,7 +32,8 @@ class Segment:
     Attributes
     ----------
     file : int          the engine's handle
-    n_pages : int       of the file as it was found; fewer than the layout's if it was cut
+    n_pages : int       of the file as it was found; other than the layout's if it was cut, or if a
+                        write went astray beyond its end
     epoch : int         its life: the store's sequence number when the life began
     end_page : int      where the next frame goes; everything before is taken
     synced_page : int   frames before this survive power loss

@@ -17,6 +17,7 @@ from workbench.tiering.ssd_tier.core import Core
 from workbench.tiering.ssd_tier.deadline import Deadline
 from workbench.tiering.ssd_tier.device import first_error
 from workbench.tiering.ssd_tier.durability import flush
+from workbench.tiering.ssd_tier.errors import StoreVersionError
 from workbench.tiering.ssd_tier.frame import BadFrameError
 from workbench.tiering.ssd_tier.layout import SNAPSHOT, SNAPSHOT_TEMP, snapshot_bytes
 from workbench.tiering.ssd_tier.segments import State
@@ -67,10 +68,13 @@ def publish(core: Core, deadline: Deadline) -> bool:
 def _segment_rows(core: Core) -> NDArray[np.void]:
     """Return the segments' table.
 
-    Frames that could not be marked, and blocks that could not be loaded, are known to this process
-    only; their segments get epoch 0, so that the next opening scans them.
+    Blocks that could not be loaded are known to this process only: their segments get epoch 0, so
+    that the next opening scans them. Where a frame could not be marked dead, all segments do: what
+    speaks against it may be a tombstone anywhere.
     """
-    uncertain = core.strays.segments()
+    uncertain = core.strays.segments_set_aside()
+    if core.strays.stuck():
+        uncertain = {segment.number for segment in core.table.segments}
     rows = np.zeros(len(core.table.segments), SEGMENT_ROW_DTYPE)
     for segment in core.table.segments:
         state = State.SEALED if segment.state == State.BAD else segment.state
@@ -86,9 +90,8 @@ def _write(core: Core, content: memoryview, deadline: Deadline) -> bool:
     if core.device.change(lambda: folder.create(SNAPSHOT_TEMP, content.nbytes)):
         return False
     try:
-        file = core.device.engine.open(folder.path(SNAPSHOT_TEMP))
+        file = core.device.open(SNAPSHOT_TEMP)
     except StorageError:
-        core.counters.add(folder_errors=1)
         return False
     batch = [
         Request("write", file, at, content[at : at + _PIECE_BYTES])
@@ -113,17 +116,16 @@ def find_snapshot(core: Core) -> Snapshot | None:
         return None
     file = None
     try:
-        file = core.device.engine.open(folder.path(SNAPSHOT), writable=False)
+        file = core.device.open(SNAPSHOT, writable=False)
         return _read(core, file, folder.size(SNAPSHOT))
-    except (BadFrameError, _UnreadableError):
+    except StoreVersionError:
+        raise
+    except StorageError:
+        # Damaged or unreadable: the frames speak for themselves.
         return None
     finally:
         if file is not None:
             core.device.engine.forget(file)
-
-
-class _UnreadableError(Exception):
-    """The device did not give the bytes."""
 
 
 def _read(core: Core, file: int, n_bytes: int) -> Snapshot:
@@ -143,8 +145,9 @@ def _fetch(core: Core, file: int, offset: int, target: memoryview) -> None:
         Request("read", file, offset + at, target[at : at + _PIECE_BYTES])
         for at in range(0, target.nbytes, _PIECE_BYTES)
     ]
-    if any(core.device.submit(batch, core.deadline(core.config.read_deadline_s))):
-        raise _UnreadableError
+    errors = core.device.submit(batch, core.deadline(core.config.read_deadline_s))
+    if (error := first_error(errors)) is not None:
+        raise error
 
 
 def remove_leftovers(core: Core) -> None:

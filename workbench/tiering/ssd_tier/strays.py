@@ -78,11 +78,10 @@ class Strays:
         with self._lock:
             return [stray for stray in self._condemned.values() if stray.stuck]
 
-    def segments(self) -> set[int]:
-        """Return the segments in which any stray frame lies."""
+    def segments_set_aside(self) -> set[int]:
+        """Return the segments of the blocks that could not be loaded."""
         with self._lock:
-            condemned = {segment for segment, _ in self._condemned}
-            return condemned | {entry.segment for entry in self._unloadable.values()}
+            return {entry.segment for entry in self._unloadable.values()}
 
     def absolve(self, strays: list[Stray]) -> None:
         """Forget frames that are dead on disk now."""

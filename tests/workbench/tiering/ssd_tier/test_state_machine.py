@@ -47,7 +47,7 @@ class StoreMachine(RuleBasedStateMachine):
         """Let the model know of evictions, which the store may make at any time."""
         evicted = self.tier.stats().counts.blocks_evicted
         if evicted != self.evicted:
-            self.model.evicted()
+            self.model.forgot()
             self.evicted = evicted
 
     @rule(number=numbers, n_bytes=lengths)
