@@ -258,7 +258,7 @@ def test_threads_share_the_staging_memory():
 spans = st.tuples(st.integers(0, N_PAGES - 1), st.integers(1, 6), st.booleans(), st.booleans())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(
     spans=st.lists(spans, max_size=24),
     bad=st.sets(st.integers(0, N_PAGES - 1), max_size=3),

@@ -76,6 +76,7 @@ def disk_with(n_pages: int, seed: int = 0, name: str = "f") -> tuple[SimDisk, by
     disk.create(name, n_pages * PAGE_BYTES)
     content = np.random.default_rng(seed).bytes(n_pages * PAGE_BYTES)
     disk.rot(name, 0, content)
+    disk.sync()
     return disk, content
 
 
