@@ -88,6 +88,11 @@ class Plan:
     pieces: dict[int, list[Piece]] = field(default_factory=dict)
     wanted: list[tuple[int, Chunk]] = field(default_factory=list)
 
+    @property
+    def n_bytes(self) -> int:
+        """Return how much of the batch is in memory or on its way."""
+        return sum(piece.n_bytes for pieces in self.pieces.values() for piece in pieces)
+
 
 class ReadAhead:
     """Predictor and cache of one scheduler; safe from several threads."""

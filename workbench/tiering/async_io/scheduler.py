@@ -276,22 +276,27 @@ class Scheduler:
         start_ns = monotonic_ns()
         end_ns = start_ns + int(deadline_s * 1e9)
         plan = ahead.plan(batch)
-        ahead.fetch(plan)
+        in_memory = plan.n_bytes == sum(request.n_bytes for request in batch)
+        if in_memory:
+            ahead.fetch(plan)
         got = ahead.collect(plan, batch, end_ns)
         took_ns = monotonic_ns() - start_ns
-        done: dict[int, Completion] = {}
-        left: dict[int, Request] = {}
-        for place, request in enumerate(batch):
-            n_got = got.get(place, 0)
-            if n_got and n_got == request.n_bytes:
-                done[place] = Completion(request, took_ns, None)
-            else:
-                left[place] = _after(request, n_got) if n_got else request
-        left_s = max(0.0, (end_ns - start_ns - took_ns) / 1e9)
-        moved = self._carry_demand(list(left.values()), left_s) if left else []
-        for place, completion in zip(left, moved, strict=True):
-            one_ns = completion.took_ns + (took_ns if place in got else 0)
-            done[place] = Completion(batch[place], one_ns, completion.error)
+        left = {
+            place: _after(request, got[place]) if place in got else request
+            for place, request in enumerate(batch)
+            if got.get(place) != request.n_bytes or not request.n_bytes
+        }
+        try:
+            left_s = max(0.0, (end_ns - start_ns - took_ns) / 1e9)
+            moved = self._carry_demand(list(left.values()), left_s) if left else []
+        finally:
+            if not in_memory:
+                # Not before: what is read ahead must not get in the way of what is waited for.
+                ahead.fetch(plan)
+        done = [Completion(request, took_ns, None) for request in batch]
+        for place, (_, one_ns, error) in zip(left, moved, strict=True):
+            waited_ns = took_ns if place in got else 0
+            done[place] = Completion(batch[place], one_ns + waited_ns, error)
         with self._changed:
             stats = self._stats[DEMAND]
             n_cached = len(batch) - len(left)
@@ -299,7 +304,7 @@ class Scheduler:
             stats.cached += n_cached
             stats.done += n_cached
             stats.bytes += sum(n for place, n in got.items() if done[place].error is None)
-        return [done[place] for place in range(len(batch))]
+        return done
 
     # Everything
 
@@ -392,17 +397,19 @@ class Scheduler:
     def _wait_for_room(self, queue: RequestQueue, ticket: Ticket) -> str:
         """Return "" when a ticket fits, or why it does not."""
         n = len(ticket.requests)
-        limit = self._limits.write_back_requests
+        limits = self._limits
         if ticket.priority is Priority.PREFETCH:
-            limit = self._limits.prefetch_requests
-            fits = queue.has_room(n) and n <= limit
-            return "" if fits else f"the prefetch queue is full (limit {limit} requests)"
+            if queue.has_room(n) and n <= limits.prefetch_requests:
+                return ""
+            if queue is self._prefetches:
+                return f"the prefetch queue is full (limit {limits.prefetch_requests} requests)"
+            return "a write comes first, and the write-back queue is full"
         while not queue.has_room(n):
             left_ns = ticket.end_ns - monotonic_ns()
             if left_ns <= 0:
                 return (
                     f"the write-back queue stayed full for {ticket.deadline_s:g} s "
-                    f"({queue.n_requests} requests wait, limit {limit})"
+                    f"({queue.n_requests} requests wait, limit {limits.write_back_requests})"
                 )
             self._changed.wait(left_ns / 1e9)
             if self._closed:

@@ -494,6 +494,8 @@ def test_any_sequence_of_steps_is_as_if_done_one_after_the_other(steps, order, m
             check_all(rig.scheduler.submit(batch))
             assert b"".join(one.buffer for one in batch) == model[start:end]
     for ticket, asked_at, expected in aheads:
+        if isinstance(ticket.wait()[0].error, DroppedError):
+            continue  # a write comes first, and its queue is full
         check_all(ticket.wait())
         later = [step for step in steps[asked_at:] if step[0] in ("write", "later")]
         changed = {page + at for _, page, n_pages in later for at in range(n_pages)}
