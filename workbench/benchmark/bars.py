@@ -16,6 +16,7 @@ from pathlib import Path
 from workbench import paths
 from workbench.benchmark import kv_store, memory_ceiling
 from workbench.benchmark.findings import PRESETS, Benchmark, Finding, Preset, Row
+from workbench.benchmark.storage_bars import STORAGE_BENCHMARKS
 from workbench.errors import UsageError
 from workbench.tiering.kv_geometry import SEED
 
@@ -80,6 +81,7 @@ BENCHMARKS: dict[str, Benchmark] = {
             "none: the baselines that later days are held against",
             _kv_store_baseline,
         ),
+        *STORAGE_BENCHMARKS,
     )
 }
 
