@@ -305,21 +305,22 @@ def reap(ring, slots, free, jobs, now):
 
 
 @njit(cache=True, nogil=True)
-def _fill(ring, slots, free, jobs, n_jobs, now):
-    """Submit jobs until they or the free slots run out."""
-    while ring[NEXT] < n_jobs and ring[N_FREE] > 0:
+def _fill(ring, slots, free, jobs, n_jobs, step, now):
+    """Submit up to ``step`` jobs, unless they or the free slots run out before."""
+    while step > 0 and ring[NEXT] < n_jobs and ring[N_FREE] > 0:
         row = ring[NEXT]
         ring[NEXT] += 1
         if jobs[row, WORD] == SKIP:
             ring[DONE] += 1
             continue
+        step -= 1
         ring[N_FREE] -= 1
         jobs[row, STARTED_NS] = now
         _push_job(ring, slots, jobs, free[ring[N_FREE]], row)
 
 
 @njit(cache=True, nogil=True)
-def drive(ring, slots, free, jobs, n_jobs, drain, min_complete, deadline_ns):
+def drive(ring, slots, free, jobs, n_jobs, drain, step, deadline_ns):
     """Carry on with the first ``n_jobs`` jobs until they are over, or just all submitted.
 
     Parameters
@@ -329,7 +330,9 @@ def drive(ring, slots, free, jobs, n_jobs, drain, min_complete, deadline_ns):
     free : int64[depth]          stack of free slots, ``ring[N_FREE]`` of them
     jobs : int64[n, 8]           C-contiguous; rows from n_jobs on are not looked at
     drain : bool                 False returns as soon as every job is submitted
-    min_complete : int           completions to wait for at a time
+    step : int                   submissions handed over, and completions waited for, at a time:
+                                 handing over the whole queue at once makes device and processor
+                                 take turns (4 KiB at depth 32: 0.83 of fio, in fours 1.08)
     deadline_ns : int            of the monotonic clock
 
     Returns
@@ -342,16 +345,16 @@ def drive(ring, slots, free, jobs, n_jobs, drain, min_complete, deadline_ns):
         now = now_ns(ring)
         ring[AGAIN] = 0
         n_taken = reap(ring, slots, free, jobs, now)
-        _fill(ring, slots, free, jobs, n_jobs, now)
+        _fill(ring, slots, free, jobs, n_jobs, step, now)
         all_submitted = ring[NEXT] >= n_jobs
         if drain and ring[DONE] >= n_jobs:
             return 0
         if now >= deadline_ns:
             return -_ETIME
         n_wait = 0
-        if drain or not all_submitted:
+        if (drain and all_submitted) or (not all_submitted and ring[N_FREE] == 0):
             # Of what is in flight, abandoned requests may never answer.
-            n_wait = max(1, min(min_complete, ring[NEXT] - ring[DONE], depth))
+            n_wait = max(1, min(step, ring[NEXT] - ring[DONE], depth))
         wait_ns = deadline_ns - now
         if n_taken > 0 and ring[AGAIN] == n_taken:
             # Nothing but "not now": wait for more than can come, which is to sleep a little.

@@ -259,7 +259,7 @@ def test_what_the_kernel_has_not_taken_is_withdrawn(ring, pipe):
     drive(ring, reading(pipe[0], buffer), drain=False)
     ring.words[[loops.NEXT, loops.DONE]] = 0
     waiting = nops(3)
-    loops._fill(ring.words, ring.slots, ring.free, waiting, 3, 1)
+    loops._fill(ring.words, ring.slots, ring.free, waiting, 3, 8, 1)
     assert in_flight(ring) == 4
     loops.withdraw(ring.words, ring.slots, ring.free)
     assert in_flight(ring) == 1

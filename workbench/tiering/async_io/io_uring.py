@@ -29,9 +29,9 @@ from workbench.tiering.async_io.ring_pool import RingPool
 
 # Rings, and so batches under way at once; further threads wait for one of them.
 MOST_RINGS = 4
-# Of this many requests in flight one completion is waited for at a time: waking up for every
-# single one costs as much as the device does, waiting for many lets the queue run dry.
-_DEPTH_A_WAKE_UP = 8
+# The queue is filled and emptied an eighth at a time: waking up for every single completion costs
+# as much as the device does, waiting for many lets the queue run dry.
+_STEPS_A_DEPTH = 8
 # Requests are converted this many queue depths at a time: fewer pay for NumPy's calls, more let the
 # queue run dry meanwhile.
 _DEPTHS_A_STEP = 2
@@ -75,7 +75,7 @@ class UringEngine(RealFiles):
             raise StorageError(f"depth={depth} must be 1 to 4096, rings={rings} at least 1")
         super().__init__(direct=direct, write_through=write_through)
         self._depth = depth
-        self._min_complete = max(1, depth // _DEPTH_A_WAKE_UP)
+        self._step = max(1, depth // _STEPS_A_DEPTH)
         self._rings = RingPool(depth, rings, fixed)
         self._reason = self._rings.fixed_reason
         self._registered = RegisteredBuffers(fixed) if fixed and not self._reason else None
@@ -171,10 +171,10 @@ class UringEngine(RealFiles):
             answer = self._drive(ring, jobs, end_ns)
             usable = answer in (0, -errno.ETIME)
             if answer != 0:
-                ring.give_up(jobs.table, jobs.held)
+                ring.give_up(jobs.table, jobs.hold)
         except BaseException:
             # A signal's handler has raised: the device still has the buffers.
-            ring.give_up(jobs.table, jobs.held)
+            ring.give_up(jobs.table, jobs.hold)
             usable = True
             raise
         finally:
@@ -192,9 +192,9 @@ class UringEngine(RealFiles):
             # The device works on what it has while the next requests become rows, and the rows
             # before those completions.
             jobs.convert(stop)
-            answer = ring.drive(jobs.table, stop, False, self._min_complete, end_ns)
+            answer = ring.drive(jobs.table, stop, False, self._step, end_ns)
             jobs.collect(stop - self._depth)
             if answer != 0:
                 return answer
         jobs.convert(n_jobs)
-        return ring.drive(jobs.table, n_jobs, True, self._min_complete, end_ns)
+        return ring.drive(jobs.table, n_jobs, True, self._step, end_ns)

@@ -13,7 +13,7 @@ import mmap
 import os
 import platform
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import monotonic_ns
 
 import numpy as np
@@ -145,31 +145,31 @@ class Ring:
         self.words[[loops.NEXT, loops.DONE]] = 0
 
     def drive(
-        self, jobs: NDArray[np.int64], n_jobs: int, drain: bool, min_complete: int, deadline_ns: int
+        self, jobs: NDArray[np.int64], n_jobs: int, drain: bool, step: int, deadline_ns: int
     ) -> int:
         """Carry on with a batch (`kernels.ring.drive`); signals are served in between."""
         answer = -errno.EINTR
         while answer == -errno.EINTR:
             answer = loops.drive(
-                self.words, self.slots, self.free, jobs, n_jobs, drain, min_complete, deadline_ns
+                self.words, self.slots, self.free, jobs, n_jobs, drain, step, deadline_ns
             )
         return int(answer)
 
-    def give_up(self, jobs: NDArray[np.int64], held: Sequence[object]) -> None:
+    def give_up(self, jobs: NDArray[np.int64], hold: Callable[[int], object]) -> None:
         """Cancel what is in flight; keep what could not be cancelled from being freed.
 
         What the kernel had not taken yet is withdrawn: a file's number may mean another file later.
 
         Parameters
         ----------
-        held : sequence   ``held[row]`` is what the device may touch for job ``row``
+        hold : callable   answers, for a job's row, something that keeps its memory in place
         """
         loops.withdraw(self.words, self.slots, self.free)
         loops.cancel(self.words, self.slots, self.free, jobs)
         loops.withdraw(self.words, self.slots, self.free)
         for slot in np.flatnonzero(self.slots[:, loops.JOB] >= 0):
             generation, row = (int(word) for word in self.slots[slot])
-            self._pinned[int(slot)] = (generation, held[row])
+            self._pinned[int(slot)] = (generation, hold(row))
         loops.abandon(self.slots)
 
     def reap(self) -> int:

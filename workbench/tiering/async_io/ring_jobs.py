@@ -68,7 +68,6 @@ class RingJobs:
     Attributes
     ----------
     table : int64[n, 8]    see kernels/ring.py; rows from `n_ready` on are not filled yet
-    held : list            ``held[row]`` keeps the row's memory from being freed or resized
     """
 
     def __init__(
@@ -89,36 +88,38 @@ class RingJobs:
         }
         self._refused: dict[int, StorageError] = {}
         self.table = np.zeros((len(batch), loops.JOB_COLUMNS), dtype=np.int64)
-        self.held: list[object] = []
         self.n_ready = 0
         self._completions: list[Completion] = []
-        self._vectored: dict[int, int] = {}
+        self._tables: dict[int, NDArray[np.int64]] = {}
 
     def convert(self, stop: int) -> None:
         """Fill the rows up to ``stop``."""
-        first, codes, held = self.n_ready, self._codes, self.held
+        first, codes = self.n_ready, self._codes
         flat: list[int] = []
-        for request in self._batch[first:stop]:
+        vectored: list[tuple[int, int]] = []
+        for row, request in enumerate(self._batch[first:stop], first):
             try:
                 word, mask = codes[request.op][request.file]
                 buffer = request.buffer
-                holder = _first_byte(buffer)
+                # Nothing is kept of this: an object a request makes the garbage collector look
+                # through the whole heap, which cost as much as all the rest.
+                place = _addressof(_first_byte(buffer))
                 if request.rest:
                     raise ValueError
-                flat += (word, request.offset, _addressof(holder), buffer.nbytes, mask)
-                held.append(holder)
+                flat += (word, request.offset, place, buffer.nbytes, mask)
             except (KeyError, TypeError, ValueError):
                 # No such file or operation, read-only, empty, or several buffers: the slow way.
-                flat += self._convert_odd(len(held), request)
+                flat += self._convert_odd(row, request)
+                if row in self._tables:
+                    vectored.append((row, len(self._tables[row])))
         rows = self.table[first:stop]
         rows[:, : loops.MOVED] = np.array(flat, dtype=np.int64).reshape(-1, loops.MOVED)
         row = loops.next_misfit(self.table, first, stop)
         while row < stop:
             self._refuse(row)
             row = loops.next_misfit(self.table, row + 1, stop)
-        for row, n_buffers in self._vectored.items():
+        for row, n_buffers in vectored:
             self.table[row, loops.BUFFER] = n_buffers
-        self._vectored.clear()
         if self._registered is not None:
             self._registered.mark(rows)
         self.n_ready = stop
@@ -128,19 +129,15 @@ class RingJobs:
         refused = None if file is None else refusal(request, file.name, file.direct)
         if file is None or refused is not None:
             self._refused[row] = refused or unknown_file(request)
-            self.held.append(None)
             return loops.SKIP, 0, 0, 0, 0
         word, _ = self._codes[request.op][request.file]
         if request.op == "sync":
-            self.held.append(None)
             return word, 0, 0, 0, 0
         buffers = (request.buffer, *request.rest)
         if len(buffers) == 1:
-            self.held.append(request.buffer)
             return word, request.offset, address(request.buffer), request.n_bytes, 0
         table = np.array([(address(one), one.nbytes) for one in buffers], dtype=np.int64)
-        self.held.append((buffers, table))
-        self._vectored[row] = len(buffers)
+        self._tables[row] = table
         word += _VECTORED[word & 0xFF] - (word & 0xFF)
         return word, request.offset, int(table.ctypes.data), request.n_bytes, 0
 
@@ -151,6 +148,13 @@ class RingJobs:
         if error is not None:
             self._refused[row] = error
             self.table[row, loops.WORD] = loops.SKIP
+
+    def hold(self, row: int) -> object:
+        """Return something that keeps a row's memory from being freed or resized."""
+        request = self._batch[row]
+        buffers = (request.buffer, *request.rest)
+        views = [np.frombuffer(one, dtype=np.uint8) for one in buffers if one.nbytes]
+        return request, views, self._tables.get(row)
 
     def collect(self, stop: int) -> None:
         """Make completions of the rows up to ``stop``, as far as all of them are over and whole."""

@@ -327,8 +327,8 @@ def test_odirect_refused_at_the_first_request_falls_back_once(engine, path, monk
     """LMCache #4364: accepted at open, EINVAL at every write."""
     real, refusals = ring.Ring.drive, []
 
-    def refuse(self, jobs, n_jobs, drain, min_complete, deadline_ns):
-        answer = real(self, jobs, n_jobs, drain, min_complete, deadline_ns)
+    def refuse(self, jobs, n_jobs, drain, step, deadline_ns):
+        answer = real(self, jobs, n_jobs, drain, step, deadline_ns)
         if drain and not refusals:
             refusals.append(n_jobs)
             jobs[:n_jobs, loops.MOVED] = -errno.EINVAL
