@@ -275,8 +275,12 @@ class Scheduler:
         self._refuse_closed()
         start_ns = monotonic_ns()
         end_ns = start_ns + int(deadline_s * 1e9)
+        if len(batch) == 1 and deadline_s > 0 and ahead.serve(batch[0]):
+            self._count_cached(1, batch[0].n_bytes)
+            return [Completion(batch[0], monotonic_ns() - start_ns, None)]
         plan = ahead.plan(batch)
-        in_memory = plan.n_bytes == sum(request.n_bytes for request in batch)
+        n_bytes = sum(request.n_bytes for request in batch)
+        in_memory = plan.n_bytes == n_bytes
         if in_memory:
             ahead.fetch(plan)
         got = ahead.collect(plan, batch, end_ns)
@@ -297,14 +301,18 @@ class Scheduler:
         for place, (_, one_ns, error) in zip(left, moved, strict=True):
             waited_ns = took_ns if place in got else 0
             done[place] = Completion(batch[place], one_ns + waited_ns, error)
+        got_bytes = sum(n for place, n in got.items() if done[place].error is None)
+        self._count_cached(len(batch) - len(left), got_bytes)
+        ahead.learn(plan, n_bytes, monotonic_ns() - start_ns)
+        return done
+
+    def _count_cached(self, n_requests: int, n_bytes: int) -> None:
         with self._changed:
             stats = self._stats[DEMAND]
-            n_cached = len(batch) - len(left)
-            stats.requests += n_cached
-            stats.cached += n_cached
-            stats.done += n_cached
-            stats.bytes += sum(n for place, n in got.items() if done[place].error is None)
-        return done
+            stats.requests += n_requests
+            stats.cached += n_requests
+            stats.done += n_requests
+            stats.bytes += n_bytes
 
     # Everything
 

@@ -35,6 +35,8 @@ class Rig:
         self.faults = Faults(rules)
         self.faulty = FaultIO(self.disk, self.faults)
         self.io = Watched(self.faulty)
+        # Where the device is memory nothing is gained; that is for the last tests.
+        options.setdefault("measure", False)
         self.ahead = ReadAhead(
             chunk_bytes=chunk_pages * PAGE_BYTES, cache_bytes=cache_pages * PAGE_BYTES, **options
         )
@@ -300,6 +302,20 @@ def test_scattered_reads_are_left_to_the_engine():
     assert (stats.hits, stats.used) == (0, 0)
 
 
+def test_where_nothing_is_gained_read_ahead_rests():
+    rig = Rig(n_pages=2048, measure=True)
+    for page in range(0, 1024, 8):  # a simulated disk takes no time, so a detour only costs
+        rig.read(*range(page, page + 8))
+    (gain,) = rig.ahead._gains.values()
+    gain.ahead_ns, gain.direct_ns, gain._n_ahead = 100.0, 1.0, 100
+    gain.note_ahead(100, 1)
+    assert gain.resting
+    chunks = rig.ahead.stats().chunks
+    for page in range(1024, 1024 + 8 * 40, 8):
+        rig.read(*range(page, page + 8))
+    assert rig.close().chunks == chunks
+
+
 def test_forgetting_a_file_gives_its_memory_back():
     rig = Rig()
     for page in range(10):
@@ -313,7 +329,7 @@ def test_forgetting_a_file_gives_its_memory_back():
 
 def test_a_full_prefetch_queue_is_silent_too():
     disk, content = disk_with(64)
-    ahead = ReadAhead(chunk_bytes=PAGE_BYTES, cache_bytes=16 * PAGE_BYTES)
+    ahead = ReadAhead(chunk_bytes=PAGE_BYTES, cache_bytes=16 * PAGE_BYTES, measure=False)
     limits = Limits(prefetch_requests=1)
     with Scheduler(disk, depth=4, read_ahead=ahead, limits=limits) as scheduler:
         file = scheduler.open(disk.path("f"))
@@ -406,9 +422,12 @@ faults = st.lists(
     rules=faults,
     chunk_pages=st.integers(1, 4),
     cache_chunks=st.integers(1, 8),
+    measure=st.booleans(),
 )
-def test_any_reads_and_writes_are_those_of_a_plain_file(steps, rules, chunk_pages, cache_chunks):
-    rig = Rig(N_PAGES, chunk_pages, chunk_pages * cache_chunks, rules, streams=2)
+def test_any_reads_and_writes_are_those_of_a_plain_file(
+    steps, rules, chunk_pages, cache_chunks, measure
+):
+    rig = Rig(N_PAGES, chunk_pages, chunk_pages * cache_chunks, rules, streams=2, measure=measure)
     model, position, tickets = bytearray(rig.content), 0, []
     for number, (kind, page, n_pages) in enumerate(steps):
         start, end = page * PAGE_BYTES, (page + n_pages) * PAGE_BYTES
