@@ -30,8 +30,9 @@ DEPTH = 32
 ENGINE = "engine"
 
 _KIB, _MIB = 1 << 10, 1 << 20
-# Twice as many buffers as requests in flight: none is used again before it is done with.
-_BUFFERS = 2 * DEPTH
+# As many buffers as fio has: twice as many were up to 14 % slower at 1 MiB. Answers come out of
+# order, so two requests in flight may share one; nobody looks at what is in it.
+_BUFFERS = DEPTH
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,8 +51,8 @@ _SEQUENCES: Mapping[Preset, SequencePlan] = {
 }
 _RESTORES: Mapping[Preset, RestorePlan] = {
     "tiny": RestorePlan((SEQUENTIAL,), tokens=512, rounds=10, fio_runs=0),
-    "standard": RestorePlan((SEQUENTIAL,), tokens=4096, rounds=10, fio_ms=300, fio_runs=0),
-    "full": RestorePlan((SEQUENTIAL,), tokens=4096, rounds=30, fio_ms=1000, fio_runs=0),
+    "standard": RestorePlan((SEQUENTIAL,), tokens=4096, rounds=20, fio_runs=0),
+    "full": RestorePlan((SEQUENTIAL,), tokens=4096, rounds=40, fio_runs=0),
 }
 # A small cost among a shared disk's noise needs many rounds.
 _OVERHEADS: Mapping[Preset, RestorePlan] = {
@@ -159,7 +159,7 @@ def _opening(found: StoreOpening, name: str) -> list[Finding]:
     device_s = samples.work[name] / (found.beside.ceiling_gb_s * 1e9)
     device = found.beside.ratio(name)
     return [
-        Finding(f"{case}, limit", in_limit, limit_s, SECONDS, claim),
+        Finding(f"{case}, limit", in_limit, limit_s, SECONDS, claim, True),
         Finding(f"{case}, fio for the same bytes", device, device_s, SECONDS),
     ]
 

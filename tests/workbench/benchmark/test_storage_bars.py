@@ -71,7 +71,10 @@ def test_the_sequence_is_judged_where_the_caller_gives_the_memory(monkeypatch):
 
 @pytest.mark.parametrize(
     ("blocks", "bars", "met"),
-    [(100_000, [">= 1x", ">= 1x"], [True, False]), (2000, [None, None], [None, None])],
+    [
+        (100_000, ["median >= 1x", "median >= 1x"], [True, False]),
+        (2000, [None, None], [None, None]),
+    ],
 )
 def test_opening_is_judged_in_seconds_at_the_size_that_has_a_limit(monkeypatch, blocks, bars, met):
     opened = beside(**{FROM_SNAPSHOT: 1 / 0.05, FROM_HEADERS: 1 / 20})

@@ -62,8 +62,8 @@ class _Size:
 
 _SIZES: dict[Preset, _Size] = {
     "tiny": _Size(256, 8, 10, 50, 1, 10),
-    "standard": _Size(2048, 128, 12, 300, 3, 12),
-    "full": _Size(4096, 1024, 30, 1000, 5, 30),
+    "standard": _Size(2048, 128, 20, 300, 3, 20),
+    "full": _Size(4096, 1024, 40, 1000, 5, 40),
 }
 _WORKLOADS: tuple[WorkloadName, ...] = ("sequential", "random", "mixed", "model_load", "scattered")
 
