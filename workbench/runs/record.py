@@ -227,4 +227,5 @@ class RunFile:
         value = scrubber().value(record.model_dump(mode="json"))
         text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
         write_atomic(self.folder / FILE_NAME, (text + "\n").encode())
-        self.record = record
+        # What the process holds is what the file says, with no name that the file does not have.
+        self.record = RunRecord.model_validate(value)
