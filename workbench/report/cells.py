@@ -119,6 +119,7 @@ class _Reader:
         elif output.output_type == "error":
             output.traceback = self._cut("\n".join(output.traceback), MAX_TEXT_CHARS).splitlines()
         else:
+            output.output_type = "display_data"  # a result is shown like anything displayed
             output.metadata.pop("workbench_slot", None)
             if isinstance(output.data.get(CHART_MIME), dict):
                 self._take_chart(output, cell)
@@ -166,7 +167,7 @@ def _exporter() -> Any:
     config = Config({"NbConvertBase": {"display_data_priority": _SHOWN}})
     exporter = HTMLExporter(
         config=config,
-        template_name="basic",
+        template_name="base",
         template_file="cells.html.j2",
         extra_loaders=[FileSystemLoader(TEMPLATES)],
         sanitize_html=True,

@@ -23,7 +23,7 @@
     const svg = live.querySelector("svg");
     svg.setAttribute("role", "img");
     svg.setAttribute("aria-label", still.getAttribute("aria-label"));
-    svg.removeAttribute("aria-roledescription");
+    for (const name of ["role", "aria-roledescription", "aria-label"]) live.removeAttribute(name);
     drawing.replaceChildren(live);
     figure.dataset.chart = "live";
   };
