@@ -2,19 +2,32 @@
 
 import mmap
 import resource
+import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from workbench.tiering.async_io.buffers import aligned_buffer, fill_random, split
+from workbench.tiering.async_io import buffers
+from workbench.tiering.async_io.buffers import (
+    HUGE_PAGE_BYTES,
+    aligned_buffer,
+    fill_random,
+    huge_buffer,
+    huge_pages,
+    split,
+)
 from workbench.tiering.async_io.engine import StorageError
 
 
 @pytest.mark.parametrize("n_bytes", [1, 4095, 4096, 4097, 1 << 20])
-def test_a_buffer_starts_on_a_page_and_has_the_size_asked_for(n_bytes):
-    buffer = aligned_buffer(n_bytes)
+@pytest.mark.parametrize(
+    ("make", "alignment"), [(aligned_buffer, mmap.PAGESIZE), (huge_buffer, HUGE_PAGE_BYTES)]
+)
+def test_a_buffer_is_aligned_and_has_the_size_asked_for(make, alignment, n_bytes):
+    buffer = make(n_bytes)
     assert len(buffer) == n_bytes
-    assert np.frombuffer(buffer, np.uint8).ctypes.data % mmap.PAGESIZE == 0
+    assert np.frombuffer(buffer, np.uint8).ctypes.data % alignment == 0
     assert not any(buffer[:4096])
     buffer[n_bytes - 1] = 7
     assert buffer[n_bytes - 1] == 7
@@ -29,10 +42,39 @@ def test_a_buffer_is_backed_before_it_is_handed_out():
     assert faults < n_pages / 10
 
 
+def huge_kib() -> int:
+    """Return how much of this process lies in huge pages."""
+    text = Path("/proc/self/smaps_rollup").read_text()
+    return int(text.split("AnonHugePages:")[1].split()[0])
+
+
+def test_ordinary_and_huge_buffers_are_what_they_are_called():
+    if not huge_pages():
+        pytest.skip("this system gives no huge pages: set transparent_hugepage to madvise")
+    before = huge_kib()
+    huge = huge_buffer(3 * HUGE_PAGE_BYTES)
+    # One of the three may fail where memory is short of whole huge pages.
+    assert huge_kib() - before >= 2 * HUGE_PAGE_BYTES >> 10
+    assert len(huge) == 3 * HUGE_PAGE_BYTES
+
+
+def test_without_huge_pages_a_huge_buffer_is_an_ordinary_one(monkeypatch, tmp_path):
+    monkeypatch.setattr(buffers, "_HUGE_PAGE_SWITCH", tmp_path / "enabled")
+    assert not huge_pages()
+    buffers._HUGE_PAGE_SWITCH.write_text("always madvise [never]\n")
+    assert not huge_pages()
+    buffer = huge_buffer(5)
+    buffer[:] = b"works"
+    assert bytes(buffer) == b"works"
+    buffers._HUGE_PAGE_SWITCH.write_text("always [madvise] never\n")
+    assert huge_pages()
+
+
+@pytest.mark.parametrize("make", [aligned_buffer, huge_buffer])
 @pytest.mark.parametrize("n_bytes", [0, -1])
-def test_an_empty_buffer_is_refused(n_bytes):
+def test_an_empty_buffer_is_refused(make, n_bytes):
     with pytest.raises(StorageError, match=f"{n_bytes} bytes"):
-        aligned_buffer(n_bytes)
+        make(n_bytes)
 
 
 @pytest.mark.parametrize("n_bytes", [5, 8, 4096])
@@ -46,8 +88,6 @@ def test_random_bytes_follow_their_seed(n_bytes):
 
 
 def test_random_bytes_do_not_compress():
-    import zlib
-
     buffer = aligned_buffer(1 << 16)
     fill_random(buffer, np.random.default_rng(0))
     assert len(zlib.compress(buffer)) >= len(buffer)
