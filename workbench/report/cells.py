@@ -135,7 +135,7 @@ class _Reader:
         self.charts.append(chart)
         # A random mark cannot be written into a cell beforehand to have a chart drawn there.
         self.slots[number] = output.metadata["workbench_slot"] = secrets.token_hex(12)
-        if "headline" in _tags(cell):
+        if "headline" in _tags(cell) and self.headline is None:
             self.headline = number
 
     def _cut_data(self, data: dict[str, Any]) -> dict[str, Any]:
@@ -198,7 +198,7 @@ def _tags(cell: Any) -> list[str]:
 
 def _duration_note(cell: Any) -> str:
     seconds = cell.metadata.get("papermill", {}).get("duration")
-    return f"{seconds:.1f} s" if isinstance(seconds, int | float) else ""
+    return f"{seconds:.1f} s" if isinstance(seconds, int | float) and seconds >= 0.05 else ""
 
 
 def _note(text: str) -> Any:

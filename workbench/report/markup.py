@@ -31,7 +31,7 @@ _ATTRIBUTES = {
 _PROTOCOLS = frozenset({"http", "https", "mailto", "data"})
 _PICTURE = re.compile(r"data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]*")
 # Classes of Pygments, of ANSI colours and of our own tables; a cell must not dress up as the page.
-_CLASS = re.compile(r"[a-z]{1,3}\d?|highlight|ansi-[\w-]+|num|wb-table|workbench-\w+")
+_CLASS = re.compile(r"[a-z]{1,3}\d?|highlight|ansi-[\w-]+|num|long|wb-table|workbench-\w+")
 _STYLES = CSSSanitizer(allowed_css_properties=["text-align"])
 
 

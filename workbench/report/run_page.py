@@ -96,9 +96,8 @@ class _Charts:
                 )
                 for n, entry in enumerate(run.figures, start=1)
             )
-        # Days end on the chart that their verdict is read from.
-        number = chosen or (charts[-1].number if charts else None)
-        headline = next((chart for chart in charts if chart.number == number), None)
+        headline = next((chart for chart in charts if chart.number == chosen), None)
+        headline = headline or _told_by(charts, run.record)
         return cls(headline, tuple(chart for chart in charts if chart is not headline), body)
 
     @property
@@ -113,6 +112,16 @@ class _Charts:
             link = f'<a href="#{chart.anchor}">Chart {chart.number}</a>'
             return Markup(f'<p class="moved">{link} is shown at the top of this page.</p>')
         return shell.figure_html(chart)
+
+
+def _told_by(charts: tuple[PageChart, ...], record: RunRecord) -> PageChart | None:
+    """Return the chart that shows both sides of the verdict, else the one the day ends on."""
+    if record.verdict is not None:
+        sides = (plain_name(record.verdict.contender), plain_name(record.verdict.baseline))
+        for chart in charts:
+            if all(side in chart.alt for side in sides):
+                return chart
+    return charts[-1] if charts else None
 
 
 def _verdict(record: RunRecord) -> dict[str, Any]:

@@ -238,7 +238,8 @@ def failed_notebook() -> Any:
     traceback = [
         f"\x1b[31m{'-' * 75}\x1b[0m",
         f"\x1b[31mOSError\x1b[0m{' ' * 35}Traceback (most recent call last)",
-        "Cell \x1b[32mIn[3], line 1\x1b[0m\n\x1b[32m----> 1\x1b[39m rows = storage.sweep(d.store)\n",
+        "Cell \x1b[32mIn[3], line 1\x1b[0m",
+        "\x1b[32m----> 1\x1b[39m rows = storage.sweep(d.store)\n",
         "\x1b[31mOSError\x1b[0m: [Errno 28] No space left on device",
     ]
     error = new_output(
