@@ -71,7 +71,7 @@ def test_store_rate_is_judged_against_the_target_and_the_ceiling(
 
 def test_storage_line_reads_the_device_and_never_the_page_cache() -> None:
     line = standing(day_one(1, 2), targets.STORAGE.name)
-    assert (line["here"], line["ceiling here"], line["standing"]) == (0.2, 1.2, "out of reach here")
+    assert (line["here"], line["ceiling"], line["standing"]) == (0.2, 1.2, "out of reach here")
 
 
 @pytest.mark.parametrize(("slab_bytes", "expected"), [(1.1e9, "reached"), (1.6e9, "open")])
