@@ -11,7 +11,6 @@ from numba.core.errors import TypingError
 from kernels import compile_time
 
 
-@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="nothing is compiled with NUMBA_DISABLE_JIT")
 def test_compiling_is_counted_once_and_running_is_not():
     @njit
     def inner(x: int) -> int:
@@ -25,18 +24,18 @@ def test_compiling_is_counted_once_and_running_is_not():
     assert outer(1) == 4
     took = time.perf_counter() - began
     counted = compile_time.seconds() - before
-    assert 0 < counted <= took
+    assert 0 <= counted <= took
+    assert (counted > 0) == (not config.DISABLE_JIT)
     assert outer(2) == 6
     assert compile_time.seconds() - before == counted
 
 
-@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="nothing is compiled with NUMBA_DISABLE_JIT")
 def test_a_failed_compilation_is_over_when_it_failed():
     @njit
     def bad(x: int) -> int:
         return x.no_such_thing
 
-    with pytest.raises(TypingError):
+    with pytest.raises((TypingError, AttributeError)):
         bad(1)
     counted = compile_time.seconds()
     time.sleep(0.01)
