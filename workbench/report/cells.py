@@ -87,6 +87,7 @@ class _Reader:
     def prepare(self, notebook: Any) -> Any:
         kept = [cell for cell in notebook.cells if _PAPERMILL_BANNER not in _tags(cell)]
         notebook.cells = kept
+        notebook.metadata.clear()  # widget states and lexers of its choice are not wanted
         for cell in kept:
             # The page has its own heading, so the notebook's title would say it twice.
             if cell.cell_type == "markdown" and cell is kept[0]:
@@ -106,7 +107,8 @@ class _Reader:
             "first_line": lines[0].strip()[:80] if lines else "empty",
             "note": "not run" if skipped else _duration_note(cell),
         }
-        shown = [self._prepare_output(output, cell) for output in cell.outputs[:MAX_OUTPUTS]]
+        prepared = [self._prepare_output(output, cell) for output in cell.outputs[:MAX_OUTPUTS]]
+        shown = [output for output in prepared if _is_shown(output)]
         if len(cell.outputs) > MAX_OUTPUTS:
             shown.append(
                 _note(f"{len(cell.outputs) - MAX_OUTPUTS:,} more outputs are in out.ipynb")
@@ -186,6 +188,11 @@ def _with_anchors(html: str) -> tuple[str, tuple[Heading, ...]]:
         element["id"] = f"section-{number}"
         headings.append(Heading(f"section-{number}", element.get_text(" ", strip=True)))
     return str(soup), tuple(headings)
+
+
+def _is_shown(output: Any) -> bool:
+    """Tell whether there is anything to show: a lone widget or script leaves nothing."""
+    return output.output_type in ("stream", "error") or bool(output.data)
 
 
 def _slot_html(mark: str) -> str:

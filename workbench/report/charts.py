@@ -245,7 +245,7 @@ def _bar_layers(
     base = alt.Chart(rows).encode(_rows(rows))
     x = alt.X("value:Q", scale=length, axis=None)
     tips = [alt.Tooltip("name:N", title="what"), alt.Tooltip("text:N", title="value")]
-    bar = base.mark_bar(size=_BAR_HEIGHT, yOffset=9, cornerRadiusEnd=2)
+    bar = base.mark_bar(size=_BAR_HEIGHT, yOffset=9)
     name = base.mark_text(align="left", dy=-8, baseline="middle")
     value = base.mark_text(align="left", dx=7, dy=10, baseline="middle", fontWeight=600)
     return alt.layer(

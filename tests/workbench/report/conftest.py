@@ -11,11 +11,11 @@ import pytest
 from workbench.report.figures import Figure
 
 
-def _load_samples() -> ModuleType:
+def _load(file_name: str) -> ModuleType:
     # Test folders are no packages (importmode=importlib), so a module of theirs is loaded by path.
-    name = "report_sample_runs"
+    name = f"report_{file_name.removesuffix('.py')}"
     if name not in sys.modules:
-        path = Path(__file__).with_name("sample_runs.py")
+        path = Path(__file__).with_name(file_name)
         spec = importlib.util.spec_from_file_location(name, path)
         assert spec is not None
         assert spec.loader is not None
@@ -28,7 +28,13 @@ def _load_samples() -> ModuleType:
 @pytest.fixture(scope="session")
 def samples() -> ModuleType:
     """The builders of run folders (sample_runs.py)."""
-    return _load_samples()
+    return _load("sample_runs.py")
+
+
+@pytest.fixture(scope="session")
+def hostile() -> ModuleType:
+    """The payloads, and the eye for live ones (hostile.py)."""
+    return _load("hostile.py")
 
 
 @pytest.fixture(scope="session")
