@@ -40,21 +40,22 @@ def hostile() -> ModuleType:
 @pytest.fixture(scope="session")
 def rows(samples: ModuleType) -> pl.DataFrame:
     """Metric rows in Day 1's shapes."""
-    frame: pl.DataFrame = samples.day1_rows()
+    frame: pl.DataFrame = samples.day1_parts()[0]
     return frame
 
 
 @pytest.fixture(scope="session")
-def figures(samples: ModuleType, rows: pl.DataFrame) -> list[Figure]:
+def figures(samples: ModuleType) -> list[Figure]:
     """Day 1's charts."""
-    made: list[Figure] = samples.day1_figures(rows)
+    made: list[Figure] = samples.day1_parts()[1]
     return made
 
 
 @pytest.fixture(scope="session")
 def bundle_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder kept for the session, because building the Vega bundle takes seconds."""
-    return tmp_path_factory.mktemp("report-data")
+    folder: Path = tmp_path_factory.mktemp("report-data")
+    return folder
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
 from workbench.report import cells
 from workbench.report.cells import Body, render_cells
-from workbench.report.figures import Figure, bundle
+from workbench.report.figures import Figure
 from workbench.report.page_charts import PageChart
 
 
@@ -37,11 +37,11 @@ def test_code_is_folded_under_a_name_and_cells_have_anchors(samples: ModuleType)
 def test_charts_are_taken_out_and_put_back_in_order(
     samples: ModuleType, figures: list[Figure]
 ) -> None:
-    outputs = [samples.shown(bundle(figure)) for figure in figures[:2]]
+    outputs = [samples.shown(samples.bundled(figure)) for figure in figures[:2]]
     notebook = samples.notebook(
         [
             samples.executed("show()", outputs),
-            samples.executed("x", [samples.shown(bundle(figures[2]))]),
+            samples.executed("x", [samples.shown(samples.bundled(figures[2]))]),
         ]
     )
     body = render_cells(notebook)
@@ -52,7 +52,7 @@ def test_charts_are_taken_out_and_put_back_in_order(
 
 
 def test_a_tag_chooses_the_headline(samples: ModuleType, figures: list[Figure]) -> None:
-    shows = [[samples.shown(bundle(figure))] for figure in figures[:3]]
+    shows = [[samples.shown(samples.bundled(figure))] for figure in figures[:3]]
     tags: tuple[tuple[str, ...], ...] = ((), ("headline",), ())
     code = [samples.executed("x", out, tag) for out, tag in zip(shows, tags, strict=True)]
     assert render_cells(samples.notebook(code)).headline == 2
@@ -145,14 +145,16 @@ def test_pictures_keep_their_description(samples: ModuleType) -> None:
 
 
 def test_the_notebook_itself_is_not_changed(samples: ModuleType, figures: list[Figure]) -> None:
-    notebook = samples.notebook([samples.executed("x", [samples.shown(bundle(figures[0]))])])
+    notebook = samples.notebook(
+        [samples.executed("x", [samples.shown(samples.bundled(figures[0]))])]
+    )
     before = str(notebook)
     render_cells(notebook)
     assert str(notebook) == before
 
 
 def test_a_forged_mark_draws_no_chart(samples: ModuleType, figures: list[Figure]) -> None:
-    real = samples.shown(bundle(figures[0]))
+    real = samples.shown(samples.bundled(figures[0]))
     forged = samples.shown({"text/html": '<div data-slot="1"></div>', "text/plain": "x"})
     forged.metadata = {"workbench_slot": "1"}
     html = _html(render_cells(samples.notebook([samples.executed("x", [forged, real])])))
