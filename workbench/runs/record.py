@@ -28,6 +28,7 @@ from workbench.runs.scrub import scrubber
 
 SCHEMA_VERSION = 1
 FILE_NAME = "run.json"
+KERNEL_LOG = "kernel.log"
 GONE = "the process that ran it is gone"
 
 Status = Literal[

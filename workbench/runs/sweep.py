@@ -17,7 +17,7 @@ from workbench.runs.days.day import Day
 from workbench.runs.execute import Request, Run
 from workbench.runs.params import DayParams, params_hash
 from workbench.runs.progress import Progress, Silent
-from workbench.runs.record import COMPLETE
+from workbench.runs.record import COMPLETE, EXIT_CODES
 from workbench.runs.stop import Stop
 
 
@@ -129,6 +129,7 @@ def run_all(
     return [run for run in runs if run is not None]
 
 
-def worst_exit_code(runs: Sequence[Run]) -> int:
-    """Return the exit code of the run that went worst; interrupted is worse than all."""
-    return max((run.record.exit_code for run in runs), default=0)
+def worst_exit_code(runs: Sequence[Run], stop: Stop) -> int:
+    """Return the exit code of the run that went worst; to be stopped is worse than all."""
+    codes = [run.record.exit_code for run in runs]
+    return max([0, *codes, EXIT_CODES["interrupted"] if stop.soon.is_set() else 0])

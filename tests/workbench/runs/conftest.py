@@ -61,7 +61,8 @@ COMPLETE = (
     f"print('{CANARY_USER}', '{CANARY_HOST}', tempfile.gettempdir())",
     "from workbench.benchmark import metrics\n"
     "d.record(metrics.rows('speed', 'GB/s', range(20, 32), variant='new'))\n"
-    "d.record(metrics.rows('speed', 'GB/s', range(10, 22), variant='old'))",
+    "d.record(metrics.rows('speed', 'GB/s', range(10, 22), variant='old'))\n"
+    "d.record(metrics.rows('size', 'bytes', [1.0], case=f'store={Path.home()}/store'))",
     "d.table(d.metrics.head(2), caption='Two rows')",
     "[chart] import altair as alt\n"
     "from workbench.report.figures import Figure\n"
@@ -70,7 +71,8 @@ COMPLETE = (
     "[verdict] from workbench.benchmark.statistics import bootstrap_ratio\n"
     "new, old = (d.metrics.filter(variant=v)['value'].to_numpy() for v in ('new', 'old'))\n"
     "d.verdict(metric='speed', contender='new', baseline='old',\n"
-    "          ratio=bootstrap_ratio(new, old), claim='>= 1.2x', sentence='New is faster.')",
+    "          ratio=bootstrap_ratio(new, old), claim='>= 1.2x',\n"
+    "          sentence=f'New is faster in {Path.home()}.')",
     "d.close()",
 )
 DIVIDES = (

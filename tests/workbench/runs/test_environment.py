@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from workbench import paths
@@ -68,7 +70,8 @@ def test_a_process_that_ended_is_gone_even_before_its_parent_notices():
         started = environment.process_started(child.pid)
         assert environment.is_running(child.pid, started)
         child.stdin.close()
-        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # dead, not collected
+        while psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)  # until it is dead; nobody has collected it
         assert not environment.is_running(child.pid, started)
     assert environment.process_started(child.pid) is None
     assert environment.peak_rss_bytes(child.pid) is None

@@ -79,16 +79,19 @@ def test_what_was_measured_before_the_kernel_died_is_kept(ended):
 def test_a_complete_run_keeps_rows_figure_and_verdict(ended):
     run = ended.runs["complete"]
     rows = metrics_file.read(run.folder / metrics_file.FILE_NAME)
-    assert rows.group_by("variant").agg(pl.len()).sort("variant").rows() == [
-        ("new", 12),
-        ("old", 12),
+    assert rows.group_by("metric", "variant").agg(pl.len()).sort("variant").rows() == [
+        ("size", "", 1),
+        ("speed", "new", 12),
+        ("speed", "old", 12),
     ]
+    assert rows.filter(metric="size")["case"].to_list() == ["store=~/store"]
     figures = json.loads((run.folder / "figures.json").read_text())
     assert [(figure["id"], figure["title"]) for figure in figures] == [("chart-1", "Speed")]
     assert figures[0]["svg"].startswith("<svg")
     assert figures[0]["spec"]["mark"]
     verdict = run.record.verdict
     assert (verdict.verdict, verdict.claim, verdict.baseline) == ("holds", ">= 1.2x", "old")
+    assert verdict.sentence == "New is faster in ~."
     assert run.record.peak_rss_bytes > 30 * 2**20
     assert (run.record.source, run.record.preset) == ("workbench", "tiny")
 

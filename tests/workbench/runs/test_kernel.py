@@ -28,22 +28,24 @@ def test_a_long_temporary_folder_is_avoided(tmp_path, monkeypatch):
     long.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(long))
     with socket_folder() as folder:
-        assert len(str(folder)) < 80
+        assert len(str(folder)) < 60
 
 
 def test_folders_of_killed_runners_are_swept(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(kernel, "_LONGEST_FOLDER", 500)
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    dead, alive, other = (
-        tmp_path / name for name in (f"wb-{gone.pid}-abc", f"wb-{os.getpid()}-abc", "wb-x-abc")
-    )
-    for folder in (dead, alive, other):
-        folder.mkdir()
-    monkeypatch.setattr(kernel, "_LONGEST_FOLDER", 500)
+    names = {f"workbench-{gone.pid}-old": 2, f"workbench-{os.getpid()}-old": 2}
+    names |= {"workbench-x-old": 2, f"workbench-{gone.pid}-new": 0}
+    for name, days in names.items():
+        (tmp_path / name).mkdir()
+        then = time.time() - days * 86400
+        os.utime(tmp_path / name, (then, then))
     with socket_folder():
         pass
-    assert [folder.exists() for folder in (dead, alive, other)] == [False, True, True]
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == set(names) - {f"workbench-{gone.pid}-old"}
 
 
 def test_the_kernel_is_this_interpreter_over_ipc(tmp_path):

@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 import pytest
 from jupyter_core.utils import ensure_event_loop
+from papermill import PapermillExecutionError, execute_notebook
 
 from workbench import paths
 from workbench.benchmark import metrics
@@ -216,6 +217,10 @@ def test_plain_papermill_lands_in_the_same_registry(make_day, setup_cell, folder
     (run,) = registry.runs()
     assert (run.status, run.source, run.preset) == ("ok", "papermill", "tiny")
     assert '"False\\n"' in out.read_text()
+    # Papermill itself only warns of a name it does not know; the day refuses it.
+    with pytest.raises(PapermillExecutionError, match="blck_kib; did you mean block_kib"):
+        execute_notebook(str(day.path), None, parameters={"blck_kib": 4}, progress_bar=False)
+    assert registry.runs() == [run]
 
 
 def test_a_script_can_open_a_day_too(folders, capsys, monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import textwrap
 from pathlib import Path
 
@@ -71,8 +72,8 @@ def test_a_failure_stops_no_other_and_the_worst_exit_code_counts(
     )
     assert [run.record.status for run in runs] == ["failed", "ok"]
     assert heard == [(0, "failed"), (1, "ok")]
-    assert worst_exit_code(runs) == 3
-    assert worst_exit_code(runs[1:]) == worst_exit_code([]) == 0
+    assert worst_exit_code(runs, Stop()) == 3
+    assert worst_exit_code(runs[1:], Stop()) == worst_exit_code([], Stop()) == 0
     assert not runs[1].record.contended  # one after the other is not beside each other
 
 
@@ -81,6 +82,7 @@ def test_nothing_new_begins_once_its_user_stopped_it(make_day, runs_folder, data
     stop.soon.set()
     requests = [Request(make_day("x = 1"), point) for point in TINY]
     assert run_all(requests, stop) == run_all(requests, stop, jobs=2) == []
+    assert worst_exit_code([], stop) == 130
     assert registry.runs() == []
 
 
@@ -126,4 +128,4 @@ def test_two_sweeps_at_once_lose_no_row(make_day, setup_cell, runs_folder, data_
     known = index.index()
     assert known.height == 16
     assert known.equals(index.rebuild())
-    assert not [path for path in Path("/tmp").glob(f"wb-{sweeps[0].pid}-*")]
+    assert not [path for path in Path(tempfile.gettempdir()).glob(f"workbench-{sweeps[0].pid}-*")]

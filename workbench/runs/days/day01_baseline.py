@@ -86,7 +86,7 @@ DAY01 = Day(
     claim="Every number stands beside its ceiling, and the top three bottlenecks are ranked.",
     notebook="day01_baseline.ipynb",
     params=Day01Params,
-    cell_timeout_s=600,
+    cell_timeout_s=1200,
 )
 
 
