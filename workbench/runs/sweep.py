@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from workbench.benchmark.machine import identify
 from workbench.errors import UsageError
-from workbench.runs import execute, registry
+from workbench.runs import environment, execute, registry
 from workbench.runs.days.day import Day
 from workbench.runs.execute import Request, Run
 from workbench.runs.params import DayParams, params_hash
@@ -72,16 +73,18 @@ class Sweep:
 def remaining(sweep: Sweep) -> list[Request]:
     """Return the runs of the sweep that have not come to their end on this machine yet.
 
-    A run counts when day, parameters and label are the same; each counts for one repeat.
+    A run counts when day, parameters and label are the same; each counts for one repeat. Which code
+    it ran does not matter: name a change with a label, or leave ``--resume`` out.
     """
     done = Counter(
-        run.params_hash
+        (run.machine_id, run.params_hash)
         for run in registry.runs(sweep.day.name)
         if run.status in COMPLETE and run.label == sweep.label
     )
     left: list[Request] = []
     for request in sweep.requests():
-        key = params_hash(request.params)
+        disk = environment.resolve_store(request.params.store)
+        key = (identify(disk).id, params_hash(request.params))
         if done[key]:
             done[key] -= 1
         else:

@@ -61,6 +61,12 @@ def test_resuming_leaves_out_what_came_to_its_end(runs_folder, data_folder):
     assert [request.params.seed for request in remaining(sweep)] == [2, 2]
 
 
+def test_resuming_does_not_count_runs_of_another_machine(runs_folder, data_folder):
+    there = record.new("day01", Day01Params(preset="tiny", seed=1), "workbench")
+    RunFile.create(there.model_copy(update={"machine_id": "0123456789ab"})).finish("ok")
+    assert [request.params.seed for request in remaining(Sweep(DAY, TINY))] == [1, 2]
+
+
 def test_a_failure_stops_no_other_and_the_worst_exit_code_counts(
     make_day, setup_cell, runs_folder, data_folder
 ):
