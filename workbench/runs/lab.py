@@ -17,6 +17,7 @@ import time
 import webbrowser
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from workbench import paths
 from workbench.errors import UsageError, WorkbenchError
@@ -34,6 +35,8 @@ QUIET = (
     "--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate",
     "--LabApp.extension_manager=readonly",
 )
+# Switches off the plugin that asks whether news may be fetched.
+SETTINGS = f"--LabApp.app_settings_dir={Path(__file__).with_name('lab_settings')}"
 CLEAN = "--ServerApp.contents_manager_class=workbench.runs.lab_contents.CleanContentsManager"
 
 
@@ -68,7 +71,7 @@ def plan(day: str | None, port: int | None) -> Lab:
     token = secrets.token_hex(24)
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", f"--ServerApp.ip={ADDRESS}"]
     command += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
-    command += [f"--ServerApp.root_dir={paths.root()}", *QUIET, CLEAN]
+    command += [f"--ServerApp.root_dir={paths.root()}", *QUIET, SETTINGS, CLEAN]
     command += ["--allow-root"] if os.geteuid() == 0 else []  # in containers one often is
     environment = {
         "JUPYTER_TOKEN": token,  # not on the command line, where every user of the machine sees it
