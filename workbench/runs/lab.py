@@ -152,9 +152,10 @@ def run(lab: Lab, browser: bool, announce: Callable[[str], None]) -> int:
         _await_end(process, lab.port)
     finally:
         process.kill()
+        process.wait()
         signal.signal(signal.SIGINT, before)
         signal.signal(signal.SIGTERM, passed_on)
-    return process.wait()
+    return process.returncode
 
 
 def _await_listening(process: subprocess.Popen[bytes], port: int) -> None:
