@@ -25,6 +25,7 @@ from workbench.report.page_charts import PageChart
 TEMPLATES = Path(__file__).parent / "templates"
 MAX_OUTPUTS = 40
 MAX_TEXT_CHARS = 20_000
+MAX_OPEN_ROWS = 40
 MAX_HTML_CHARS = 150_000
 MAX_PAGE_CHARS = 700_000
 # What we show, best first; widgets, JavaScript and everything unknown are left out.
@@ -70,8 +71,10 @@ def render_cells(notebook: Any) -> Body:
     reader = _Reader()
     prepared = reader.prepare(copy.deepcopy(notebook))
     exported, _ = _exporter().from_notebook_node(prepared)
-    html, headings = _with_anchors(exported)
-    return Body(html, tuple(reader.charts), reader.headline, reader.slots, headings)
+    soup = BeautifulSoup(exported, "html.parser")
+    headings = _anchor_headings(soup)
+    _fold_long_tables(soup)
+    return Body(str(soup), tuple(reader.charts), reader.headline, reader.slots, headings)
 
 
 @dataclass(slots=True)
@@ -180,14 +183,25 @@ def _exporter() -> Any:
     return exporter
 
 
-def _with_anchors(html: str) -> tuple[str, tuple[Heading, ...]]:
+def _anchor_headings(soup: BeautifulSoup) -> tuple[Heading, ...]:
     """Give the prose's top headings ids that links from outside can rely on."""
-    soup = BeautifulSoup(html, "html.parser")
     headings = []
     for number, element in enumerate(soup.select(".prose h3"), start=1):
         element["id"] = f"section-{number}"
         headings.append(Heading(f"section-{number}", element.get_text(" ", strip=True)))
-    return str(soup), tuple(headings)
+    return tuple(headings)
+
+
+def _fold_long_tables(soup: BeautifulSoup) -> None:
+    """Fold tables that would push the rest of the page out of sight; their captions stay."""
+    for table in soup.select(".output table"):
+        n_rows = len(table.select("tbody tr"))
+        if n_rows > MAX_OPEN_ROWS:
+            caption = table.caption.get_text(" ", strip=True) if table.caption else "Table"
+            folded = table.wrap(soup.new_tag("details"))
+            summary = soup.new_tag("summary")
+            summary.string = f"{caption} ({n_rows} rows)"
+            folded.insert(0, summary)
 
 
 def _is_shown(output: Any) -> bool:

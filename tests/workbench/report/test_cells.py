@@ -1,14 +1,18 @@
 import re
 from types import ModuleType
+from typing import Any
 
 import html5lib
+import polars as pl
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
+from bs4 import BeautifulSoup
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from workbench.report import cells
 from workbench.report.cells import Body, render_cells
 from workbench.report.figures import Figure
 from workbench.report.page_charts import PageChart
+from workbench.report.tables import table_html
 
 
 def _draw(chart: PageChart) -> str:
@@ -185,3 +189,15 @@ def test_an_empty_cell_is_named_so(samples: ModuleType) -> None:
     html = _html(render_cells(samples.notebook([new_code_cell("")])))
     assert "<code>empty</code>" in html
     assert "not run" not in html
+
+
+def test_a_long_table_is_folded_under_its_caption_and_a_short_one_is_not() -> None:
+    def output(n_rows: int) -> Any:
+        frame = pl.DataFrame({"number": range(n_rows)})
+        return new_output("display_data", {"text/html": table_html(frame, f"{n_rows} numbers")})
+
+    cell = new_code_cell("d.table(...)", execution_count=1, outputs=[output(40), output(41)])
+    soup = BeautifulSoup(render_cells(new_notebook(cells=[cell])).html, "html.parser")
+    folded = soup.select(".output details")
+    assert [element.summary.get_text() for element in folded] == ["41 numbers (41 rows)"]
+    assert len(soup.select(".output table")) == 2
