@@ -43,6 +43,7 @@ def test_a_picture_that_is_refused_leaves_words_and_the_reason() -> None:
     page = PageChart.of(1, None, None, "<svg", {})
     assert page.svg is None
     assert "not well-formed" in page.problem
+    assert PageChart.of(1, "t", "a", None, {}).problem == "none was kept"
     assert (page.title, page.alt) == ("Untitled chart", "no description was given")
 
 

@@ -158,6 +158,21 @@ def test_raw_numbers_are_summed_up_and_whole_in_the_block(
     assert "This run recorded no metrics." in render_run(write(samples.record("r2")))
 
 
+def test_a_reason_stands_beside_the_verdict_and_is_said_once(
+    write: Any, samples: ModuleType
+) -> None:
+    reason = "other runs measured at the same time, so the verdict does not count"
+    verdict = samples.verdict(outcome="undecided")
+    changes = {"status": "undecided", "verdict": verdict, "contended": True, "reason": reason}
+    html = render_run(write(samples.record("r1", **changes)))
+    told = _text(_tree(html).find(".//section[@id='verdict']"))
+    assert told.count(reason) == 1
+    assert "Other work ran" not in told
+    changes = {"status": "refuted", "verdict": verdict, "reason": verdict.sentence}
+    html = render_run(write(samples.record("r2", **changes)))
+    assert _text(_tree(html).find(".//section[@id='verdict']")).count(verdict.sentence) == 1
+
+
 def test_text_of_any_origin_is_escaped(
     write: Any, samples: ModuleType, hostile: ModuleType
 ) -> None:
