@@ -34,7 +34,7 @@ check: setup ## format, lint, types, layers, notebooks, the largest rooms
 	@printf '%-10s' lint && $(BIN)/ruff check .
 	@printf '%-10s' types && $(BIN)/mypy
 	@printf '%-10s' layers && said=$$($(BIN)/lint-imports --no-logo) \
-	    && echo "$$said" | grep '^Contracts' || { echo "$$said"; exit 1; }
+	    && echo "$$said" | grep '^Contracts:' || { echo "$$said"; exit 1; }
 	@printf '%-10s' notebooks && $(BIN)/python -m pytest -q tests/notebooks/test_lint.py
 	@$(BIN)/python tests/house/largest_rooms.py
 
