@@ -14,9 +14,10 @@ from markupsafe import Markup
 from workbench import paths
 from workbench.errors import ReportError, UsageError
 from workbench.report.bench_rows import read_benches
+from workbench.report.cells import MAX_PAGE_CHARS
 from workbench.report.compare_page import render_comparison
 from workbench.report.index_page import render_index
-from workbench.report.run_folder import load
+from workbench.report.run_folder import RunFolder, load
 from workbench.report.run_page import render_run
 from workbench.report.shell import MAX_PAGE_BYTES, moment
 from workbench.runs import registry
@@ -26,6 +27,7 @@ from workbench.runs.publish import write_atomic
 from workbench.runs.record import COMPLETE, RunRecord
 
 INDEX = "index.html"
+_LEAST_CHARS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,17 @@ def write_run_page(run: RunRecord, path: Path, *, alone: bool = False) -> Path:
     if run.status not in COMPLETE and good is not None:
         hint = Markup('<a href="{}.html">the one of {}</a>').format(run.day, moment(good.started))
     home = None if alone else INDEX
-    return _publish(path, render_run(load(registry.run_folder(run)), home, hint))
+    return _publish(path, _fitting(load(registry.run_folder(run)), home, hint))
+
+
+def _fitting(run: RunFolder, home: str | None, hint: Markup | None) -> str:
+    """Return the run's page; of a talkative notebook it shows as many outputs as fit."""
+    budget = MAX_PAGE_CHARS
+    html = render_run(run, home, hint, budget)
+    while len(html.encode()) > MAX_PAGE_BYTES and budget > _LEAST_CHARS:
+        budget //= 4
+        html = render_run(run, home, hint, budget)
+    return html
 
 
 def _publish(path: Path, html: str) -> Path:

@@ -59,16 +59,17 @@ class Body:
         return Markup(html)
 
 
-def render_cells(notebook: Any) -> Body:
+def render_cells(notebook: Any, budget: int = MAX_PAGE_CHARS) -> Body:
     """Render every cell of an executed notebook.
 
     Parameters
     ----------
     notebook : nbformat.NotebookNode   version 4; its contents are not trusted
+    budget : int                       characters of outputs to show before the rest is left out
 
     Cost    about 0.1 s a cell, after 2 s for importing nbconvert.
     """
-    reader = _Reader()
+    reader = _Reader(budget=budget)
     prepared = reader.prepare(copy.deepcopy(notebook))
     exported, _ = _exporter().from_notebook_node(prepared)
     soup = BeautifulSoup(exported, "html.parser")

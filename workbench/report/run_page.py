@@ -13,7 +13,7 @@ import polars as pl
 from markupsafe import Markup
 
 from workbench.report import facts, metadata, ratio_charts, shell
-from workbench.report.cells import Body, render_cells
+from workbench.report.cells import MAX_PAGE_CHARS, Body, render_cells
 from workbench.report.figures import chart_spec, render_svg
 from workbench.report.numbers import plain_name
 from workbench.report.page_charts import PageChart, script_json
@@ -27,7 +27,12 @@ from workbench.runs.record import RunRecord
 _SERIES = ["metric", "tier", "case", "variant", "unit"]
 
 
-def render_run(run: RunFolder, home: str | None = None, earlier_good: Markup | None = None) -> str:
+def render_run(
+    run: RunFolder,
+    home: str | None = None,
+    earlier_good: Markup | None = None,
+    budget: int = MAX_PAGE_CHARS,
+) -> str:
     """Return the page of a run, whole and self-contained.
 
     Parameters
@@ -35,11 +40,12 @@ def render_run(run: RunFolder, home: str | None = None, earlier_good: Markup | N
     run : RunFolder          as read from disk
     home : str               file name of the index beside the page, or None: it stands alone
     earlier_good : Markup    a link to the last complete run, when this one is not
+    budget : int             characters of cell outputs to show
 
     Cost    2 s for importing nbconvert, then about 0.2 s.
     """
     record = run.record
-    charts = _Charts.of(run)
+    charts = _Charts.of(run, budget)
     day = DAYS.get(record.day)
     return shell.render(
         "run.html.j2",
@@ -84,9 +90,9 @@ class _Charts:
     body: Body | None
 
     @classmethod
-    def of(cls, run: RunFolder) -> _Charts:
+    def of(cls, run: RunFolder, budget: int) -> _Charts:
         if run.notebook is not None:
-            body = render_cells(run.notebook)
+            body = render_cells(run.notebook, budget)
             charts, chosen = body.charts, body.headline
         else:
             body, chosen = None, None

@@ -97,6 +97,21 @@ def test_an_oversized_page_is_refused_and_the_old_one_stays(
     assert [path.name for path in page.parent.iterdir()] == ["day01.html"]
 
 
+def test_a_talkative_notebook_is_cut_until_its_page_fits(
+    registry: Path, samples: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "MAX_PAGE_BYTES", 300_000)
+    # A sign that takes one character in the notebook takes four on the page.
+    output = samples.shown({"text/plain": "<" * 20_000})
+    chatty = samples.notebook([samples.executed("x", [output]) for _ in range(8)])
+    samples.write_run(samples.record("r1"), executed_notebook=chatty)
+    page = build.build_day_page("day01")
+    assert page.stat().st_size <= 300_000
+    html = page.read_text()
+    assert "20,000 more characters are in out.ipynb" in html
+    assert "&lt;" * 20_000 in html
+
+
 def test_one_broken_record_hides_no_other_run(
     registry: Path, samples: ModuleType, rows: pl.DataFrame, figures: list[Figure]
 ) -> None:

@@ -67,5 +67,10 @@ def test_the_eye_sees_every_payload(hostile: ModuleType) -> None:
         assert hostile.live_parts(payload), kind
 
 
+def test_endless_nesting_is_left_out_at_once() -> None:
+    assert "not shown" in safe_html("<div>" * 30_000)
+    assert "not shown" not in safe_html("<ul><li>" * 20)
+
+
 def test_bytes_are_read_as_text() -> None:
     assert safe_html("<p>é</p>".encode()) == "<p>é</p>"
