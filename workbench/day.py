@@ -66,7 +66,7 @@ class DaySession:
         """Append metric rows; they are on disk when this returns."""
         self._run.add_metrics(frame)
 
-    def table(self, frame: pl.DataFrame, caption: str = "") -> None:
+    def table(self, frame: pl.DataFrame, caption: str) -> None:
         """Show a frame as a table."""
         from workbench.report.tables import table_html
 
