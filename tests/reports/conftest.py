@@ -102,7 +102,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     return Report(pages)
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while the driver lives, its event loop runs and asyncio.run is refused.
+@pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Any]:
     """Headless Chromium."""
     from playwright.sync_api import sync_playwright

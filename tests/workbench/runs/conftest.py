@@ -104,7 +104,8 @@ class Ended:
     home: Path
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while it lives, the environment and the host name are not the real ones.
+@pytest.fixture(scope="module")
 def ended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ended]:
     """Execute a handful of notebooks, once for all tests that look at how they ended."""
     base = tmp_path_factory.mktemp("ended")
