@@ -156,8 +156,8 @@ def test_a_good_notebook_has_no_problems() -> None:
 @pytest.mark.parametrize(
     ("source", "breach"),
     [
-        ("def helper(): pass", "cell 3: defines helper; it belongs into the library"),
-        ("class Helper: pass", "cell 3: defines Helper; it belongs into the library"),
+        ("def area(): pass", "cell 3: defines area; it belongs into the library"),
+        ("class Area: pass", "cell 3: defines Area; it belongs into the library"),
         ("print(1)", "cell 3: prints; d.table and d.show are for that"),
         ("import numpy as np", "cell 3: imports numpy"),
         ("from kernels.copy import KERNEL", "cell 3: imports kernels"),
