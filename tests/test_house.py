@@ -26,7 +26,6 @@ NEVER = {
 }
 # These tests are about such things: every path and password in them is made up.
 EXCUSED = {
-    "a path of one machine": {"tests/workbench/runs/test_scrub.py"},
     "a password in an address": {
         "tests/workbench/datasets/test_download.py",
         "tests/workbench/datasets/test_package_index.py",

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from workbench import controls
+from workbench.benchmark import progress
 from workbench.benchmark.machine import Machine
 from workbench.benchmark.statistics import Ratio
 from workbench.runs import environment, frontend, session, verdict
@@ -159,6 +160,7 @@ def open(name: str, namespace: Mapping[str, Any]) -> DaySession:
     random.seed(params.seed)
     run = session.open_session(name, params)
     opened = DaySession(params, run, interactive=frontend.interactive())
+    progress.set_mode("widget" if opened.interactive else "none")
     opened.chip()
     return opened
 

@@ -10,21 +10,21 @@ import pytest
 from workbench import paths
 from workbench.runs.scrub import Scrubber, scrubber
 
-FOLDERS = {"/work/site": ".", "/home/alexandra": "~", "/work/site/.venv/lib": "site-packages"}
+FOLDERS = {"/srv/site": ".", "/var/alexandra": "~", "/srv/site/.venv/lib": "site-packages"}
 SCRUBBER = Scrubber(FOLDERS, {"alexandra": "user", "build-host-7": "host", "root": "user"})
 
 
 @pytest.mark.parametrize(
     ("text", "clean"),
     [
-        ("File /work/site/kernels/copy.py:12", "File kernels/copy.py:12"),
-        ("\x1b[32m/work/site/a.py\x1b[39m:3", "\x1b[32ma.py\x1b[39m:3"),
-        ("cwd=/work/site", "cwd=."),
-        ("ends at /work/site.", "ends at .."),
-        ("/work/site2/a and /work/site-old", "/work/site2/a and /work/site-old"),
-        ("/work/site/.venv/lib/x.py", "site-packages/x.py"),
-        ("'/home/alexandra/x'", "'~/x'"),
-        ("/mnt/home/alexandra/x", "/mnt/home/user/x"),
+        ("File /srv/site/kernels/copy.py:12", "File kernels/copy.py:12"),
+        ("\x1b[32m/srv/site/a.py\x1b[39m:3", "\x1b[32ma.py\x1b[39m:3"),
+        ("cwd=/srv/site", "cwd=."),
+        ("ends at /srv/site.", "ends at .."),
+        ("/srv/site2/a and /srv/site-old", "/srv/site2/a and /srv/site-old"),
+        ("/srv/site/.venv/lib/x.py", "site-packages/x.py"),
+        ("'/var/alexandra/x'", "'~/x'"),
+        ("/mnt/var/alexandra/x", "/mnt/var/user/x"),
         ("by alexandra@build-host-7, alexandras", "by user@host, alexandras"),
         ("\x1b[1malexandra\x1b[0m", "\x1b[1muser\x1b[0m"),
         ("the square root of ./x/y", "the square root of ./x/y"),
@@ -35,7 +35,7 @@ def test_text(text, clean):
 
 
 def test_values_are_scrubbed_at_every_depth_and_keep_their_types():
-    value = {"/work/site/a": ["alexandra", 1, None, {"b": ("/work/site",)}], "c": True}
+    value = {"/srv/site/a": ["alexandra", 1, None, {"b": ("/srv/site",)}], "c": True}
     assert SCRUBBER.value(value) == {"a": ["user", 1, None, {"b": ["."]}], "c": True}
 
 
