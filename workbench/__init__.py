@@ -1,4 +1,4 @@
-"""A workbench for SSD-tiered LLM inference: a tiering library, its experiments, their notebooks and reports.
+"""A workbench for SSD-tiered LLM inference: a tiering library, its experiments and reports.
 
 In a notebook start with ``from workbench import day``. See docs/structure.md for what lives where.
 """

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from workbench import controls
+from workbench.benchmark import progress
 from workbench.benchmark.machine import Machine
 from workbench.benchmark.statistics import Ratio
 from workbench.runs import environment, frontend, session, verdict
@@ -66,7 +67,7 @@ class DaySession:
         """Append metric rows; they are on disk when this returns."""
         self._run.add_metrics(frame)
 
-    def table(self, frame: pl.DataFrame, caption: str = "") -> None:
+    def table(self, frame: pl.DataFrame, caption: str) -> None:
         """Show a frame as a table."""
         from workbench.report.tables import table_html
 
@@ -159,6 +160,7 @@ def open(name: str, namespace: Mapping[str, Any]) -> DaySession:
     random.seed(params.seed)
     run = session.open_session(name, params)
     opened = DaySession(params, run, interactive=frontend.interactive())
+    progress.set_mode("widget" if opened.interactive else "none")
     opened.chip()
     return opened
 

@@ -29,4 +29,4 @@ class DataError(WorkbenchError):
 
 
 class ReportError(WorkbenchError):
-    """A chart, table or page cannot be made as asked: too many rows, no alternative text, nothing to show."""
+    """A chart, table or page cannot be made as asked, such as one without alternative text."""

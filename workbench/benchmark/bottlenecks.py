@@ -51,11 +51,11 @@ def rank(rows: pl.DataFrame, ram_bytes: int, top: int = 3) -> pl.DataFrame:
             {
                 "rank": position,
                 "bottleneck": gap.what,
+                "times short": gap.distance,
                 "measured": gap.measured,
                 "limit": gap.limit,
                 "unit": gap.unit,
                 "limit is": gap.limit_is,
-                "times short": gap.distance,
                 "next": gap.next_step,
             }
             for position, gap in enumerate((gap for gap in gaps if gap.distance > 1), start=1)
@@ -67,11 +67,11 @@ def rank(rows: pl.DataFrame, ram_bytes: int, top: int = 3) -> pl.DataFrame:
 _TABLE: dict[str, pl.DataType] = {
     "rank": pl.Int64(),
     "bottleneck": pl.String(),
+    "times short": pl.Float64(),
     "measured": pl.Float64(),
     "limit": pl.Float64(),
     "unit": pl.String(),
     "limit is": pl.String(),
-    "times short": pl.Float64(),
     "next": pl.String(),
 }
 
@@ -88,12 +88,12 @@ def _storage_gaps(rows: pl.DataFrame) -> list[Gap]:
         cases = device["case"].unique(maintain_order=True).to_list()
         found = [
             Gap(
-                f"{what}, one {case.removeprefix('block_kib=')} KiB block at a time",
+                f"{what}, one {case.removeprefix('block_kib=')} KiB block at once",
                 measured,
                 ceiling,
                 "GB/s",
-                "this device at queue depth 32",
-                "Day 2: queue depth, merging, read-ahead, block size",
+                "this device, depth 32",
+                "Day 2: depth, merging, read-ahead",
             )
             for case in cases
             if (measured := metrics.best(device, case=case, variant="synchronous")) is not None
@@ -111,9 +111,7 @@ def _store_gaps(rows: pl.DataFrame) -> list[Gap]:
         return []
     wanted = targets.KV_STORE.wanted
     limit, limit_is = (
-        (wanted, "the week's target")
-        if wanted <= ceiling
-        else (ceiling, "the copy ceiling at fp16, below the target")
+        (wanted, "the week's target") if wanted <= ceiling else (ceiling, "fp16 copy ceiling")
     )
     return [
         Gap(
@@ -122,7 +120,7 @@ def _store_gaps(rows: pl.DataFrame) -> list[Gap]:
             limit,
             "tokens/s",
             limit_is,
-            "Day 3: fp16, vector and non-temporal stores, threads",
+            "Day 3: fp16, non-temporal stores",
         )
     ]
 
@@ -143,7 +141,7 @@ def _footprint_gaps(rows: pl.DataFrame, ram_bytes: int) -> list[Gap]:
             ram_bytes / 1e9,
             "GB",
             "this machine's memory",
-            "Day 22: int8, int4 and lossless KV; Day 23: sparse layers",
+            "Day 22: int8, int4, lossless KV",
             smaller_is_better=True,
         )
     ]

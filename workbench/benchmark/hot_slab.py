@@ -137,7 +137,9 @@ def _one_round(
         growth[name].append(float(process.memory_info().rss - before))
 
     held: list[mmap.mmap] = []
-    step("allocate", lambda: held.append(mmap.mmap(-1, n_bytes)))
+    # Private, as an array's own memory is: Python's default would be shared memory.
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    step("allocate", lambda: held.append(mmap.mmap(-1, n_bytes, flags=flags)))
     slab = np.frombuffer(held[0], dtype=np.uint8)
     step("first_touch", lambda: slab.fill(1))
     step("rewrite", lambda: slab.fill(2))

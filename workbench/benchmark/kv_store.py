@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import polars as pl
-import psutil
 from numpy.typing import NDArray
 
 from kernels import kv_store, tile
@@ -26,6 +25,8 @@ from workbench.tiering.memory import allocate
 from workbench.tiering.tiered_kv_cache import HotTier, TierStats
 
 CEILING = "copy_ceiling"
+# The seed report stored 1,000 tokens and printed where they were.
+_STATISTICS_TOKENS = 1000
 VARIANTS = tuple(kv_store.KERNEL.variants)
 
 Values = NDArray[np.generic]
@@ -41,10 +42,9 @@ class KVStoreResult:
     geometry : KVGeometry      of the tokens stored
     store_tokens : int         tokens a round and variant
     samples : Samples          cases: each variant and ``"copy_ceiling"``; work in tokens
-    metrics : frame            rows kv_store (tokens/s) and hot_slab_rss (bytes)
-    stats : TierStats          of a tier that stored exactly ``store_tokens`` tokens
+    metrics : frame            rows kv_store, tokens/s
+    stats : TierStats          of a tier that stored 1,000 tokens, as the seed report did
     ceiling_kernel : str       the tile variant that the ceiling is
-    slab_rss_bytes : int       by how much the process grew when the slab was allocated
     """
 
     geometry: KVGeometry
@@ -53,7 +53,6 @@ class KVStoreResult:
     metrics: pl.DataFrame
     stats: TierStats
     ceiling_kernel: str
-    slab_rss_bytes: int
 
     @property
     def rates(self) -> dict[str, float]:
@@ -93,9 +92,7 @@ def measure(geometry: KVGeometry, hot_tokens: int, store_tokens: int, rounds: in
     Cost    about ``1.2 ms * store_tokens * rounds`` at the seed geometry; one slab of memory.
     """
     _check(store_tokens, rounds)
-    before = psutil.Process().memory_info().rss
     tier = HotTier(geometry, hot_tokens)
-    slab_rss_bytes = psutil.Process().memory_info().rss - before
     k_token, v_token = _token(geometry)
     for variant in VARIANTS:
         _verify(tier, variant)
@@ -107,10 +104,9 @@ def measure(geometry: KVGeometry, hot_tokens: int, store_tokens: int, rounds: in
         geometry=geometry,
         store_tokens=store_tokens,
         samples=samples,
-        metrics=_rows(samples, geometry, slab_rss_bytes),
-        stats=_statistics(tier, k_token, v_token, store_tokens),
+        metrics=_rows(samples, geometry),
+        stats=_statistics(tier, k_token, v_token),
         ceiling_kernel=ceiling_kernel,
-        slab_rss_bytes=slab_rss_bytes,
     )
 
 
@@ -215,26 +211,24 @@ def _keep_best_ceiling(samples: Samples) -> tuple[Samples, str]:
     return chosen, best.removeprefix(f"{CEILING} ")
 
 
-def _statistics(tier: HotTier, k_token: Values, v_token: Values, store_tokens: int) -> TierStats:
-    """Return the statistics after storing the tokens of one round into an empty tier."""
+def _statistics(tier: HotTier, k_token: Values, v_token: Values) -> TierStats:
+    """Return the statistics after storing the seed report's 1,000 tokens into an empty tier."""
     tier.reset()
     tier.use(kv_store.KERNEL.baseline)
-    for _ in range(store_tokens):
+    for _ in range(_STATISTICS_TOKENS):
         tier.store(k_token, v_token)
     tier.check()
     return tier.stats()
 
 
-def _rows(samples: Samples, geometry: KVGeometry, slab_rss_bytes: int) -> pl.DataFrame:
+def _rows(samples: Samples, geometry: KVGeometry) -> pl.DataFrame:
     case = f"geometry={describe(geometry)}"
-    rates = [
+    return pl.concat(
         metrics.rows(
             "kv_store", "tokens/s", samples.rate(name), tier="hot", case=case, variant=name
         )
         for name in samples.seconds
-    ]
-    slab = metrics.rows("hot_slab_rss", "bytes", [slab_rss_bytes], tier="hot", case=case)
-    return pl.concat([*rates, slab])
+    )
 
 
 def describe(geometry: KVGeometry) -> str:

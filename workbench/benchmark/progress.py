@@ -10,10 +10,12 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 Item = TypeVar("Item")
 Report = Callable[[int], None]
+
+_MODE = "WORKBENCH_PROGRESS"
 
 
 def track(iterable: Iterable[Item], label: str, total: int | None = None) -> Iterator[Item]:
@@ -37,17 +39,23 @@ def track(iterable: Iterable[Item], label: str, total: int | None = None) -> Ite
 def meter(label: str, total: int | None = None) -> Iterator[Report]:
     """Yield a function to call with the number of steps done, e.g. as ``interleave(on_round=...)``.
 
-    A terminal gets one bar that vanishes at the end; a pipe or log file gets one line a step; a
-    headless notebook (``WORKBENCH_RUN_DIR`` set) gets nothing.
+    A terminal or a live notebook gets one bar that vanishes at the end; a pipe or log file gets one
+    line a step; a headless notebook gets nothing. Notebooks say which they are by `set_mode`.
     """
-    if os.environ.get("WORKBENCH_RUN_DIR"):
+    mode = os.environ.get(_MODE)
+    if mode == "none":
         yield _say_nothing
-    elif sys.stderr.isatty():
-        with _bar(label, total) as report:
+    elif mode == "widget" or sys.stderr.isatty():
+        with _bar(label, total, in_notebook=mode == "widget") as report:
             yield report
     else:
         of_total = "" if total is None else f"/{total}"
         yield lambda done: print(f"{label} {done}{of_total}", file=sys.stderr, flush=True)
+
+
+def set_mode(mode: Literal["widget", "none"]) -> None:
+    """Have every later report of this process shown as a notebook's widget, or not at all."""
+    os.environ[_MODE] = mode
 
 
 def _say_nothing(done: int) -> None:
@@ -55,9 +63,15 @@ def _say_nothing(done: int) -> None:
 
 
 @contextmanager
-def _bar(label: str, total: int | None) -> Iterator[Report]:
+def _bar(label: str, total: int | None, *, in_notebook: bool) -> Iterator[Report]:
     # Imported here: tqdm costs start-up time that most callers never need.
-    from tqdm import tqdm
+    if in_notebook:
+        from tqdm.notebook import tqdm
 
-    with tqdm(desc=label, total=total, file=sys.stderr, leave=False) as bar:
+        kept = tqdm(desc=label, total=total, leave=False)
+    else:
+        from tqdm import tqdm
+
+        kept = tqdm(desc=label, total=total, leave=False, file=sys.stderr)
+    with kept as bar:
         yield lambda done: bar.update(done - bar.n)

@@ -20,12 +20,16 @@ from workbench.benchmark import fio
 from workbench.benchmark.paired import Case, Samples, interleave
 from workbench.benchmark.storage_media import Medium
 from workbench.tiering.async_io import residency
+from workbench.tiering.async_io.buffers import split
 from workbench.tiering.async_io.engine import Op, Request, check_all
 
 DEEP = 32
 
+# Variants, after the medium in a case's name.
 # The bare system-call loop: what the engine could reach if its own bookkeeping were free.
 RAW = "raw_loop"
+# The same engine with its buffers in huge pages, each block one piece of memory to the device.
+HUGE = "synchronous_huge"
 
 # A device sample takes no longer than this, however slow the disk; 8 blocks are the least.
 _SAMPLE_CAP_S = 0.1
@@ -38,8 +42,9 @@ class Group:
 
     Attributes
     ----------
-    samples : Samples               cases "device", "page_cache", and "<medium> raw_loop"
-    took_us : dict                  medium -> float64[n_ops], the latency of every single block
+    samples : Samples               cases "device", "page_cache", and "<medium> <variant>"
+    took_us : dict                  case -> float64[n_ops], the latency of every single block; bare
+                                    loops have none
     fio : dict of int to list       depth -> results in the order they were taken; may be empty
     """
 
@@ -167,48 +172,63 @@ class Sampler:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """The media and limits that all groups of a sweep share."""
+    """The media, memory and limits that all groups of a sweep share.
+
+    ``payload`` lies in ordinary pages, ``huge_payload`` in huge ones or is None without any.
+    """
 
     device: Medium
     page_cache: Medium
+    payload: memoryview
+    huge_payload: memoryview | None
     file_bytes: int
     sample_bytes: int
     rounds: int
     ceiling: FioCeiling
 
 
-def measure_group(bench: Bench, op: Op, blocks: Sequence[memoryview]) -> Group:
+def measure_group(bench: Bench, op: Op, block_kib: int) -> Group:
     """Measure one direction and block size on both media.
-
-    Parameters
-    ----------
-    bench : Bench
-    op : "read" or "write"
-    blocks : sequence of memoryview   buffers of one block each; what writes write
 
     Cost    ``(rounds + 2) * 2`` device samples of at most 0.1 s (or 8 blocks), and the fio runs.
     """
-    block_kib = len(blocks[0]) >> 10
     media = (bench.device, bench.page_cache)
     for medium in media:
         medium.prepare()
     ceilings: dict[int, list[fio.FioResult]] = {}
     on_round = _fio_between(bench, op, block_kib, ceilings)
     on_round(0)
-    n_blocks = _calibrate(bench, op, blocks)
-    samplers: dict[str, Sampler] = {
-        medium.name: Sampler(medium, op, blocks, n_blocks, bench.file_bytes) for medium in media
-    }
+    samplers, bare = _samplers(bench, op, block_kib << 10, with_bare_device=not ceilings.get(1))
     cases = [Case(name, sampler.run, sampler.work) for name, sampler in samplers.items()]
-    # fio is the device's ceiling where there is one; nothing but a bare loop is the page cache's.
-    for medium in media[1:] if ceilings.get(1) else media:
-        bare = Sampler(medium, op, blocks, n_blocks, bench.file_bytes)
-        cases.append(Case(f"{medium.name} {RAW}", bare.run_raw, bare.work))
+    cases += [Case(name, sampler.run_raw, sampler.work) for name, sampler in bare.items()]
     samples = interleave(cases, bench.rounds, on_round)
     for medium in media:
         medium.conclude()
     latencies = {name: sampler.took_us() for name, sampler in samplers.items()}
     return Group(op, block_kib, samples, latencies, ceilings)
+
+
+def _samplers(
+    bench: Bench, op: Op, block_bytes: int, with_bare_device: bool
+) -> tuple[dict[str, Sampler], dict[str, Sampler]]:
+    """Return the engine's cases and the bare loops', by name."""
+    blocks = split(bench.payload, block_bytes)
+    n_blocks = _calibrate(bench, op, blocks)
+
+    def sampler(medium: Medium, memory: Sequence[memoryview] = tuple(blocks)) -> Sampler:
+        return Sampler(medium, op, memory, n_blocks, bench.file_bytes)
+
+    device, cache = bench.device, bench.page_cache
+    engine: dict[str, Sampler] = {device.name: sampler(device), cache.name: sampler(cache)}
+    bare: dict[str, Sampler] = {f"{cache.name} {RAW}": sampler(cache)}
+    best = blocks
+    if bench.huge_payload is not None:
+        best = split(bench.huge_payload, block_bytes)
+        engine[f"{device.name} {HUGE}"] = sampler(device, best)
+    # fio is the device's ceiling where there is one; nothing but a bare loop is the page cache's.
+    if with_bare_device:
+        bare[f"{device.name} {RAW}"] = sampler(device, best)
+    return engine, bare
 
 
 def _calibrate(bench: Bench, op: Op, blocks: Sequence[memoryview]) -> int:

@@ -26,7 +26,12 @@ from workbench.benchmark.storage_sampling import (
     measure_group,
 )
 from workbench.errors import UsageError
-from workbench.tiering.async_io.buffers import aligned_buffer, fill_random, split
+from workbench.tiering.async_io.buffers import (
+    aligned_buffer,
+    fill_random,
+    huge_buffer,
+    huge_pages,
+)
 from workbench.tiering.async_io.engine import Op
 
 OPS: tuple[Op, Op] = ("read", "write")
@@ -36,6 +41,12 @@ _KIB, _MIB = 1 << 10, 1 << 20
 _PAYLOAD_BYTES = _MIB
 
 _CACHE_WRITES = "page-cache writes are flushed after each sample, outside the timing"
+_HUGE = (
+    "ordinary pages lie scattered in memory, so a large block reaches the device in many pieces; "
+    "in huge pages it is one piece. fio ran with huge pages, to be a ceiling; how far ordinary "
+    "pages fall below it depends on how scattered memory is at the time"
+)
+_NO_HUGE = "this system gives no huge pages, so every buffer lies in ordinary, scattered ones"
 _BELOW = (
     "device writes rewrite existing blocks without a flush: the drive's own write cache, and a "
     "virtual machine's host cache, lie inside the device figures"
@@ -138,14 +149,21 @@ def measure(
     _check(plan, seed)
     ceiling = FioCeiling(plan.fio_ms, plan.fio_rounds)
     file_bytes = plan.file_mib * _MIB
-    payload = aligned_buffer(max(_PAYLOAD_BYTES, max(plan.block_kib) * _KIB))
-    fill_random(payload, np.random.default_rng([seed, 2]))
+    ordinary, huge = _payloads(max(_PAYLOAD_BYTES, max(plan.block_kib) * _KIB), seed)
     with open_media(store, file_bytes, seed, direct) as (device, cache):
-        bench = Bench(device, cache, file_bytes, plan.sample_mib * _MIB, plan.rounds, ceiling)
+        bench = Bench(
+            device,
+            cache,
+            ordinary,
+            huge,
+            file_bytes,
+            plan.sample_mib * _MIB,
+            plan.rounds,
+            ceiling,
+        )
         steps = [(op, block_kib) for block_kib in plan.block_kib for op in OPS]
         groups = tuple(
-            measure_group(bench, op, split(payload, block_kib * _KIB))
-            for op, block_kib in track(steps, "storage sweep")
+            measure_group(bench, op, block_kib) for op, block_kib in track(steps, "storage sweep")
         )
         return StorageSweep(
             groups,
@@ -156,8 +174,19 @@ def measure(
         )
 
 
+def _payloads(n_bytes: int, seed: int) -> tuple[memoryview, memoryview | None]:
+    """Return random memory in ordinary pages, and the same in huge ones where there are any."""
+    ordinary = aligned_buffer(n_bytes)
+    fill_random(ordinary, np.random.default_rng([seed, 2]))
+    if not huge_pages():
+        return ordinary, None
+    huge = huge_buffer(n_bytes)
+    huge[:] = ordinary
+    return ordinary, huge
+
+
 def _media_notes(device: Medium, cache: Medium) -> list[str]:
-    notes = []
+    notes = [_HUGE if huge_pages() else _NO_HUGE]
     if device.direct:
         notes.append(_BELOW)
     else:

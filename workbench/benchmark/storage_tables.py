@@ -14,7 +14,7 @@ import polars as pl
 from workbench.benchmark import metrics
 from workbench.benchmark.fio import FioResult
 from workbench.benchmark.storage_media import Medium
-from workbench.benchmark.storage_sampling import DEEP, RAW, Group
+from workbench.benchmark.storage_sampling import DEEP, HUGE, RAW, Group
 
 ENGINE = "synchronous"
 MEDIA = ("device", "page_cache")
@@ -28,14 +28,12 @@ def metric_rows(groups: Sequence[Group]) -> pl.DataFrame:
 def _group_rows(group: Group) -> Iterator[pl.DataFrame]:
     metric, case = f"storage_{group.op}", f"block_kib={group.block_kib}"
     for name in group.samples.seconds:
-        tier, _, loop = name.partition(" ")
-        rates = group.samples.rate(name) / 1e9
-        yield metrics.rows(metric, "GB/s", rates, tier=tier, case=case, variant=loop or ENGINE)
-    for tier, took_us in group.took_us.items():
-        for percent in (50, 99):
-            value = [float(np.percentile(took_us, percent))]
-            name = f"{metric}_p{percent}"
-            yield metrics.rows(name, "us", value, tier=tier, case=case, variant=ENGINE)
+        tier, _, variant = name.partition(" ")
+        place = {"tier": tier, "case": case, "variant": variant or ENGINE}
+        yield metrics.rows(metric, "GB/s", group.samples.rate(name) / 1e9, **place)
+        for percent in (50, 99) if name in group.took_us else ():
+            value = [float(np.percentile(group.took_us[name], percent))]
+            yield metrics.rows(f"{metric}_p{percent}", "us", value, **place)
     for depth, results in group.fio.items():
         variant = f"fio_qd{depth}"
         for name, unit, values in (
@@ -51,6 +49,7 @@ _TABLE: dict[str, pl.DataType] = {
     "op": pl.String(),
     "medium": pl.String(),
     "GB/s": pl.Float64(),
+    "GB/s, huge pages": pl.Float64(),
     "IOPS": pl.Float64(),
     "p50 us": pl.Float64(),
     "p99 us": pl.Float64(),
@@ -68,6 +67,7 @@ def wide_table(groups: Sequence[Group]) -> pl.DataFrame:
     Columns
     -------
     GB/s, IOPS           medians over the rounds; p50 us, p99 us over every single block
+    GB/s, huge pages     the same engine with its buffers in huge pages; null where not measured
     ceiling              what the row is held against, at the same depth of 1
     of ceiling           fraction of the ceiling's median that was reached
     ceiling spread       largest over smallest of the ceiling's own runs: fio over fio; null for one
@@ -87,6 +87,7 @@ def _line(group: Group, medium: str) -> dict[str, object]:
         "op": group.op,
         "medium": medium,
         "GB/s": gb_s,
+        "GB/s, huge pages": _huge_gb_s(group, medium),
         "IOPS": gb_s * 1e9 / (group.block_kib << 10),
         "p50 us": float(np.percentile(group.took_us[medium], 50)),
         "p99 us": float(np.percentile(group.took_us[medium], 99)),
@@ -105,6 +106,11 @@ def _ceiling(group: Group, medium: str) -> tuple[str, list[float]]:
         return f"fio {results[0].engine}, depth 1", [result.gb_s for result in results]
     rates = group.samples.rate(f"{medium} {RAW}") / 1e9
     return "bare system-call loop", [float(rate) for rate in rates]
+
+
+def _huge_gb_s(group: Group, medium: str) -> float | None:
+    name = f"{medium} {HUGE}"
+    return group.samples.median_rate(name) / 1e9 if name in group.samples.seconds else None
 
 
 def _median_gb_s(results: Sequence[FioResult]) -> float:

@@ -27,11 +27,13 @@ class Target:
     smaller_is_better: bool = False
 
 
-STORAGE = Target("storage throughput", "69.75 GB/s (a page cache)", 75.0, "GB/s", "Day 2")
+STORAGE = Target("storage throughput", "69.75 GB/s, page cache", 75.0, "GB/s", "Day 2")
 KV_STORE = Target("KV store rate", "5,046 tokens/s", 50_000.0, "tokens/s", "Day 3")
 HIT_RATE = Target("cache hit rate", "0 % (cold)", 60.0, "%", "Day 4")
-LATENCY = Target("inference latency, p99 per token", "not measured", 100.0, "ms", "Day 5", True)
-FOOTPRINT = Target("memory footprint, test configuration", "1.5 GB", 1.5, "GB", "Day 22", True)
+LATENCY = Target("latency per token, p99", "not measured", 100.0, "ms", "Day 5", True)
+FOOTPRINT = Target("hot tier, test configuration", "1.5 GB with cold", 1.5, "GB", "Day 22", True)
+
+TEST_HOT_TOKENS = 1024
 
 
 def week_one(rows: pl.DataFrame) -> pl.DataFrame:
@@ -49,12 +51,17 @@ def week_one(rows: pl.DataFrame) -> pl.DataFrame:
     """
     variants = rows.filter(pl.col("variant") != "copy_ceiling")
     device = {"metric": "storage_read", "tier": "device"}
-    slab_bytes = metrics.best(rows, metric="hot_slab_rss")
+    # A smaller hot tier, as preset tiny has, says nothing about the test configuration's footprint.
+    slab_bytes = metrics.best(
+        rows, metric="hot_slab_rss", case=f"model=seed tokens={TEST_HOT_TOKENS}"
+    )
     lines = [
         _line(
             STORAGE,
             metrics.best(rows, **device, variant="synchronous"),
-            metrics.best(rows, **device, variant="fio_qd32"),
+            # Without fio the bare loop is what the device is known to give.
+            metrics.best(rows, **device, variant="fio_qd32")
+            or metrics.best(rows, **device, variant="raw_loop"),
         ),
         _line(
             KV_STORE,
@@ -83,13 +90,13 @@ def store_ceiling_tokens_s(rows: pl.DataFrame) -> float | None:
 def _line(target: Target, measured: float | None, ceiling: float | None) -> dict[str, object]:
     return {
         "target": target.name,
+        "standing": _standing(target, measured, ceiling),
+        "here": measured,
+        "wanted": target.wanted,
+        "ceiling": ceiling,
         "unit": target.unit,
         "reported then": target.reported,
-        "wanted": target.wanted,
-        "here": measured,
-        "ceiling here": ceiling,
-        "standing": _standing(target, measured, ceiling),
-        "worked on": target.day,
+        "day": target.day,
     }
 
 

@@ -80,6 +80,6 @@ def _print(comparison: Comparison, all_rows: bool) -> None:
         print("different machines: numbers stand side by side, nothing is judged")
     for title, frame in (("parameters", comparison.params), ("metrics", comparison.metrics)):
         shown = frame if all_rows else frame.filter(frame["differs"])
-        folded = frame.height - shown.height
-        note = f" ({folded} equal rows folded; --all shows them)" if folded else ""
-        print_table(shown.drop("differs").to_dicts(), title=title + note)
+        print_table(shown.drop("differs").to_dicts(), title=title)
+        if shown.height < frame.height:
+            print(f"{frame.height - shown.height} equal {title} folded; --all shows them")

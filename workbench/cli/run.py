@@ -87,4 +87,4 @@ def _run(requests: list[Request], json: bool) -> int:
 
     with Stop() as stop:
         runs = sweep.run_all(requests, stop, progress=progress, ended=ended)
-    return sweep.worst_exit_code(runs)
+    return sweep.worst_exit_code(runs, stop)

@@ -85,4 +85,4 @@ def _run(sweep: Sweep, requests: list[Request], json: bool) -> int:
         runs = run_all(requests, stop, jobs=sweep.jobs, ended=ended)
     if not json:
         print_table(summary.as_rows(runs), title=f"{len(runs)} of {len(requests)} runs")
-    return worst_exit_code(runs)
+    return worst_exit_code(runs, stop)

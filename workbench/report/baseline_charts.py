@@ -15,8 +15,8 @@ from workbench.report.figures import Figure
 
 _SERIES = {
     ("page_cache", "synchronous"): "page cache",
-    ("device", "synchronous"): "device, one block at a time",
-    ("device", "fio_qd32"): "device ceiling: fio, depth 32",
+    ("device", "synchronous"): "device, depth 1",
+    ("device", "fio_qd32"): "fio on it, depth 32",
 }
 _SERIES_ROLES = dict(zip(_SERIES.values(), ("page_cache", "device", "ceiling"), strict=True))
 

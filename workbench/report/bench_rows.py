@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from workbench.report.numbers import MISSING, quantity
+from workbench.report.numbers import MISSING, claim_text, quantity
 from workbench.report.status import Status
 
 _MET = Status("✓", "met", "good")
@@ -28,7 +28,7 @@ class BenchRow(BaseModel):
     ratio: float | None = None
     low: float | None = None
     high: float | None = None
-    bar: float | None = None
+    bar: str | None = None
     met: bool | None = None
     ceiling: float | None = None
     unit: str = ""
@@ -48,8 +48,8 @@ class BenchRow(BaseModel):
 
     @property
     def bar_text(self) -> str:
-        """Return the bar as a ratio."""
-        return quantity(self.bar, "x") if self.bar is not None else MISSING
+        """Return what the ratio must reach."""
+        return claim_text(self.bar) if self.bar is not None else MISSING
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,17 +12,22 @@ from pathlib import Path
 from markupsafe import Markup
 
 from workbench import paths
-from workbench.errors import ReportError
+from workbench.errors import ReportError, UsageError
 from workbench.report.bench_rows import read_benches
+from workbench.report.cells import MAX_PAGE_CHARS
+from workbench.report.compare_page import render_comparison
 from workbench.report.index_page import render_index
-from workbench.report.run_folder import load
+from workbench.report.run_folder import RunFolder, load
 from workbench.report.run_page import render_run
 from workbench.report.shell import MAX_PAGE_BYTES, moment
 from workbench.runs import registry
+from workbench.runs.compare import compare
+from workbench.runs.days import get_day
 from workbench.runs.publish import write_atomic
 from workbench.runs.record import COMPLETE, RunRecord
 
 INDEX = "index.html"
+_LEAST_CHARS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,21 @@ def build_report(output: Path | None = None, *, every_run: bool = False) -> Repo
     return Report(_publish(output / INDEX, html), tuple(written.values()))
 
 
+def build_day_page(day: str, output: Path | None = None) -> Path:
+    """Write the page of a day's last complete run, else of its last one, and return where.
+
+    Raises
+    ------
+    UsageError   if there is no such day, or no run of it
+    """
+    run = day_runs(registry.listing().records).get(get_day(day).name)
+    if run is None:
+        raise UsageError(f"there is no run of {day} to report; make one: workbench run {day}")
+    if output is None:
+        return write_run_page(run, default_folder() / f"{day}.html")
+    return write_run_page(run, output, alone=True)
+
+
 def build_run_page(run_id: str, output: Path | None = None) -> Path:
     """Write the page of one run and return where: the file given, or beside the index.
 
@@ -78,6 +98,21 @@ def build_run_page(run_id: str, output: Path | None = None) -> Path:
     if output is None:
         return write_run_page(run, run_page_path(run, default_folder()))
     return write_run_page(run, output, alone=True)
+
+
+def build_comparison(run_a: str, run_b: str, output: Path | None = None) -> Path:
+    """Write the page of two runs side by side, and return where: the file given, or the index's.
+
+    Raises
+    ------
+    UsageError   if either run is not there
+    """
+    comparison = compare(run_a, run_b)
+    if output is not None:
+        return _publish(output, render_comparison(comparison))
+    ids = f"{comparison.run_a.run_id}-{comparison.run_b.run_id}"
+    path = default_folder() / f"compare-{ids}.html"
+    return _publish(path, render_comparison(comparison, INDEX))
 
 
 def default_folder() -> Path:
@@ -111,9 +146,19 @@ def write_run_page(run: RunRecord, path: Path, *, alone: bool = False) -> Path:
     good = None if alone else registry.last_complete(run.day)
     hint = None
     if run.status not in COMPLETE and good is not None:
-        hint = Markup('<a href="{}.html">of {}</a>').format(run.day, moment(good.started))
+        hint = Markup('<a href="{}.html">the one of {}</a>').format(run.day, moment(good.started))
     home = None if alone else INDEX
-    return _publish(path, render_run(load(registry.run_folder(run)), home, hint))
+    return _publish(path, _fitting(load(registry.run_folder(run)), home, hint))
+
+
+def _fitting(run: RunFolder, home: str | None, hint: Markup | None) -> str:
+    """Return the run's page; of a talkative notebook it shows as many outputs as fit."""
+    budget = MAX_PAGE_CHARS
+    html = render_run(run, home, hint, budget)
+    while len(html.encode()) > MAX_PAGE_BYTES and budget > _LEAST_CHARS:
+        budget //= 4
+        html = render_run(run, home, hint, budget)
+    return html
 
 
 def _publish(path: Path, html: str) -> Path:

@@ -25,6 +25,7 @@ from workbench.report.page_charts import PageChart
 TEMPLATES = Path(__file__).parent / "templates"
 MAX_OUTPUTS = 40
 MAX_TEXT_CHARS = 20_000
+MAX_OPEN_ROWS = 40
 MAX_HTML_CHARS = 150_000
 MAX_PAGE_CHARS = 700_000
 # What we show, best first; widgets, JavaScript and everything unknown are left out.
@@ -58,20 +59,23 @@ class Body:
         return Markup(html)
 
 
-def render_cells(notebook: Any) -> Body:
+def render_cells(notebook: Any, budget: int = MAX_PAGE_CHARS) -> Body:
     """Render every cell of an executed notebook.
 
     Parameters
     ----------
     notebook : nbformat.NotebookNode   version 4; its contents are not trusted
+    budget : int                       characters of outputs to show before the rest is left out
 
     Cost    about 0.1 s a cell, after 2 s for importing nbconvert.
     """
-    reader = _Reader()
+    reader = _Reader(budget=budget)
     prepared = reader.prepare(copy.deepcopy(notebook))
     exported, _ = _exporter().from_notebook_node(prepared)
-    html, headings = _with_anchors(exported)
-    return Body(html, tuple(reader.charts), reader.headline, reader.slots, headings)
+    soup = BeautifulSoup(exported, "html.parser")
+    headings = _anchor_headings(soup)
+    _fold_long_tables(soup)
+    return Body(str(soup), tuple(reader.charts), reader.headline, reader.slots, headings)
 
 
 @dataclass(slots=True)
@@ -87,6 +91,7 @@ class _Reader:
     def prepare(self, notebook: Any) -> Any:
         kept = [cell for cell in notebook.cells if _PAPERMILL_BANNER not in _tags(cell)]
         notebook.cells = kept
+        notebook.metadata.clear()  # widget states and lexers of its choice are not wanted
         for cell in kept:
             # The page has its own heading, so the notebook's title would say it twice.
             if cell.cell_type == "markdown" and cell is kept[0]:
@@ -106,7 +111,8 @@ class _Reader:
             "first_line": lines[0].strip()[:80] if lines else "empty",
             "note": "not run" if skipped else _duration_note(cell),
         }
-        shown = [self._prepare_output(output, cell) for output in cell.outputs[:MAX_OUTPUTS]]
+        prepared = [self._prepare_output(output, cell) for output in cell.outputs[:MAX_OUTPUTS]]
+        shown = [output for output in prepared if _is_shown(output)]
         if len(cell.outputs) > MAX_OUTPUTS:
             shown.append(
                 _note(f"{len(cell.outputs) - MAX_OUTPUTS:,} more outputs are in out.ipynb")
@@ -119,6 +125,7 @@ class _Reader:
         elif output.output_type == "error":
             output.traceback = self._cut("\n".join(output.traceback), MAX_TEXT_CHARS).splitlines()
         else:
+            output.output_type = "display_data"  # a result is shown like anything displayed
             output.metadata.pop("workbench_slot", None)
             if isinstance(output.data.get(CHART_MIME), dict):
                 self._take_chart(output, cell)
@@ -134,7 +141,7 @@ class _Reader:
         self.charts.append(chart)
         # A random mark cannot be written into a cell beforehand to have a chart drawn there.
         self.slots[number] = output.metadata["workbench_slot"] = secrets.token_hex(12)
-        if "headline" in _tags(cell):
+        if "headline" in _tags(cell) and self.headline is None:
             self.headline = number
 
     def _cut_data(self, data: dict[str, Any]) -> dict[str, Any]:
@@ -166,7 +173,7 @@ def _exporter() -> Any:
     config = Config({"NbConvertBase": {"display_data_priority": _SHOWN}})
     exporter = HTMLExporter(
         config=config,
-        template_name="basic",
+        template_name="base",
         template_file="cells.html.j2",
         extra_loaders=[FileSystemLoader(TEMPLATES)],
         sanitize_html=True,
@@ -177,14 +184,30 @@ def _exporter() -> Any:
     return exporter
 
 
-def _with_anchors(html: str) -> tuple[str, tuple[Heading, ...]]:
+def _anchor_headings(soup: BeautifulSoup) -> tuple[Heading, ...]:
     """Give the prose's top headings ids that links from outside can rely on."""
-    soup = BeautifulSoup(html, "html.parser")
     headings = []
     for number, element in enumerate(soup.select(".prose h3"), start=1):
         element["id"] = f"section-{number}"
         headings.append(Heading(f"section-{number}", element.get_text(" ", strip=True)))
-    return str(soup), tuple(headings)
+    return tuple(headings)
+
+
+def _fold_long_tables(soup: BeautifulSoup) -> None:
+    """Fold tables that would push the rest of the page out of sight; their captions stay."""
+    for table in soup.select(".output table"):
+        n_rows = len(table.select("tbody tr"))
+        if n_rows > MAX_OPEN_ROWS:
+            caption = table.caption.get_text(" ", strip=True) if table.caption else "Table"
+            folded = table.wrap(soup.new_tag("details"))
+            summary = soup.new_tag("summary")
+            summary.string = f"{caption} ({n_rows} rows)"
+            folded.insert(0, summary)
+
+
+def _is_shown(output: Any) -> bool:
+    """Tell whether there is anything to show: a lone widget or script leaves nothing."""
+    return output.output_type in ("stream", "error") or bool(output.data)
 
 
 def _slot_html(mark: str) -> str:
@@ -197,7 +220,7 @@ def _tags(cell: Any) -> list[str]:
 
 def _duration_note(cell: Any) -> str:
     seconds = cell.metadata.get("papermill", {}).get("duration")
-    return f"{seconds:.1f} s" if isinstance(seconds, int | float) else ""
+    return f"{seconds:.1f} s" if isinstance(seconds, int | float) and seconds >= 0.05 else ""
 
 
 def _note(text: str) -> Any:

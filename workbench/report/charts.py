@@ -98,9 +98,8 @@ def sweep_lines(
     labels = _line_ends(points, domain, y)
     ends = alt.Chart(labels).mark_text(align="left", baseline="middle", dx=10, lineBreak="\n")
     chart = lines + dots + ends.encode(x="x:Q", y="label_y:Q", text="text:N")
-    room = {"left": 4, "top": 4, "bottom": 4, "right": _label_room(labels)}
     sentence = alt_text.of_sweep(points, title, x.unit, y.unit)
-    return Figure(title, chart.properties(width=WIDTH - room["right"], padding=room), sentence)
+    return Figure(title, chart.properties(width=WIDTH - _label_room(labels)), sentence)
 
 
 def bars_with_ceiling(
@@ -142,10 +141,7 @@ def bars_with_ceiling(
         chart += span.encode(_rows(bars), alt.X("low:Q", scale=length, axis=None), x2="high:Q")
     if rule is not None:
         chart += _rule_layers(rule, value.unit, length)
-    room = {"left": 4, "top": 26 if rule else 4, "bottom": 4, "right": _VALUE_ROOM}
-    chart = chart.properties(
-        width=WIDTH - _VALUE_ROOM, height=_ROW_HEIGHT * bars.height, padding=room
-    )
+    chart = chart.properties(width=WIDTH - _VALUE_ROOM, height=_ROW_HEIGHT * bars.height)
     against = (rule.label, rule.value) if rule else None
     return Figure(title, chart, alt_text.of_bars(bars, title, value.unit, against))
 
@@ -183,8 +179,7 @@ def grouped_bars(
         )
         for (name,), block in rows.group_by("group", maintain_order=True)
     ]
-    room = {"left": 4, "top": 4, "bottom": 4, "right": _VALUE_ROOM}
-    chart = alt.vconcat(*blocks, spacing=16, padding=room)
+    chart = alt.vconcat(*blocks, spacing=16)
     return Figure(title, chart, alt_text.of_groups(bars, title, value.unit))
 
 
@@ -224,8 +219,8 @@ def _line_ends(points: pl.DataFrame, domain: tuple[float, float], y: Channel) ->
 
 
 def _label_room(labels: pl.DataFrame) -> int:
-    lines = labels["text"].str.split("\n").explode()
-    return round(max(lines.str.len_chars().to_list()) * _CHAR_WIDTH) + 16
+    lines = "\n".join(labels["text"]).split("\n")
+    return round(max(len(line) for line in lines) * _CHAR_WIDTH) + 16
 
 
 def _bar_scale(bars: pl.DataFrame, title: str, highest: float) -> alt.Scale:
@@ -245,11 +240,12 @@ def _bar_layers(
     rows: pl.DataFrame, length: alt.Scale, roles: Mapping[str, str] | None
 ) -> alt.LayerChart:
     """Return bars with the name above each and the value at its end; no axis is needed then."""
-    scales = RoleScales.of(rows["label"].unique(maintain_order=True).to_list(), roles)
+    names = rows["label"].unique(maintain_order=True).to_list()
+    scales = RoleScales.of(names, roles, is_named=True)
     base = alt.Chart(rows).encode(_rows(rows))
     x = alt.X("value:Q", scale=length, axis=None)
     tips = [alt.Tooltip("name:N", title="what"), alt.Tooltip("text:N", title="value")]
-    bar = base.mark_bar(size=_BAR_HEIGHT, yOffset=9, cornerRadiusEnd=2)
+    bar = base.mark_bar(size=_BAR_HEIGHT, yOffset=9)
     name = base.mark_text(align="left", dy=-8, baseline="middle")
     value = base.mark_text(align="left", dx=7, dy=10, baseline="middle", fontWeight=600)
     return alt.layer(

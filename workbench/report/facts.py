@@ -48,6 +48,7 @@ def appendix(record: RunRecord) -> list[Fact]:
     cells = f"{record.cells_done} of {record.cells_total or '?'}"
     facts = [
         ("Run", record.run_id),
+        ("Kept in", f"papermill_runs/{record.day}/{record.run_id}"),
         ("Made by", {"jupyterlab": "Jupyter"}.get(record.source, record.source)),
         ("Took", duration(record.wall_s)),
         ("Compiling, not measured", duration(record.compile_s)),
@@ -57,7 +58,7 @@ def appendix(record: RunRecord) -> list[Fact]:
         ("Record version", str(record.schema_version)),
     ]
     if record.cells_total:
-        facts.insert(3, ("Cells run", cells))
+        facts.insert(4, ("Cells run", cells))
     return facts
 
 

@@ -25,12 +25,11 @@ _MAX_SPARKS = 12
 _COLUMNS = (
     ("Status", ""),
     ("Started", ""),
-    ("Label and changed parameters", ""),
+    ("Run", ""),
     ("Ratio", "num"),
     ("Took", "num"),
     ("Machine", ""),
     ("Commit", ""),
-    ("Outcome", ""),
 )
 _NOT_RUN = Status("○", "Not run yet", "quiet")
 
@@ -92,9 +91,15 @@ class RunRow:
         return facts.commit(self.record)
 
     @property
-    def outcome(self) -> str:
-        """Return how it ended."""
-        return facts.outcome(self.record)
+    def what(self) -> str:
+        """Return the run's label and preset."""
+        return ", ".join(text for text in (self.record.label, self.record.preset) if text)
+
+    @property
+    def why(self) -> str:
+        """Return why there is no verdict that counts; nothing where the ratio says it all."""
+        has_counted = self.record.status in ("ok", "refuted")
+        return "" if has_counted else facts.outcome(self.record)
 
 
 @dataclass(frozen=True, slots=True)

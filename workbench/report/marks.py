@@ -30,15 +30,17 @@ class RoleScales:
     roles: tuple[str, ...]
 
     @classmethod
-    def of(cls, names: Sequence[str], given: Mapping[str, str] | None) -> RoleScales:
-        """Give every series a role.
+    def of(
+        cls, names: Sequence[str], given: Mapping[str, str] | None, *, is_named: bool = False
+    ) -> RoleScales:
+        """Give every series a role; where each mark is named, those without one share a colour.
 
         Raises
         ------
         ReportError   if ``given`` names an unknown role
         """
         try:
-            return cls(tuple(names), tuple(role_names(names, dict(given or {}))))
+            return cls(tuple(names), tuple(role_names(names, given or {}, one_colour=is_named)))
         except KeyError as error:
             raise ReportError(str(error.args[0])) from error
 

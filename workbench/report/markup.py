@@ -31,7 +31,8 @@ _ATTRIBUTES = {
 _PROTOCOLS = frozenset({"http", "https", "mailto", "data"})
 _PICTURE = re.compile(r"data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]*")
 # Classes of Pygments, of ANSI colours and of our own tables; a cell must not dress up as the page.
-_CLASS = re.compile(r"[a-z]{1,3}\d?|highlight|ansi-[\w-]+|num|wb-table|workbench-\w+")
+_CLASS = re.compile(r"[a-z]{1,3}\d?|highlight|ansi-[\w-]+|num|long|wb-table|workbench-\w+")
+_MAX_DEPTH = 256
 _STYLES = CSSSanitizer(allowed_css_properties=["text-align"])
 
 
@@ -49,6 +50,8 @@ def safe_html(html: str | bytes) -> str:
 def _cleaned(html: str) -> str:
     # Stripped tags leave their text behind, which for these two is nothing to read.
     soup = BeautifulSoup(html, "html.parser")
+    if _is_deep(soup):
+        return f"<p>[HTML nested deeper than {_MAX_DEPTH} levels is not shown]</p>"
     for element in soup.find_all(["script", "style"]):
         element.decompose()
     cleaned: str = bleach.clean(
@@ -61,6 +64,16 @@ def _cleaned(html: str) -> str:
         strip_comments=True,
     )
     return cleaned
+
+
+def _is_deep(soup: BeautifulSoup) -> bool:
+    """Tell whether elements nest so deep that cleaning them would take minutes."""
+    level: list[Tag] = [soup]
+    for _ in range(_MAX_DEPTH + 1):
+        level = [child for element in level for child in element.children if isinstance(child, Tag)]
+        if not level:
+            return False
+    return True
 
 
 def _is_allowed(tag: str, name: str, value: str) -> bool:

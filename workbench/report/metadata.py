@@ -30,7 +30,7 @@ _SAFE_NAME = re.compile(r"[A-Za-z0-9][\w-]{0,80}")
 
 
 def to_metadata(record: RunRecord, frame: pl.DataFrame) -> dict[str, Any]:
-    """Return what the page's block holds: the record, and the rows as one series a measured case."""
+    """Return what the page's block holds: the record, and its rows as one series a case."""
     ordered = metrics.conform(frame)
     series = ordered.group_by(_KEYS, maintain_order=True).agg("repeat", "value")
     return {"record": record.model_dump(mode="json"), "series": series.to_dicts()}

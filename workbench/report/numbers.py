@@ -38,7 +38,7 @@ def quantity(value: float | None, unit: str) -> str:
     if unit == "bytes":
         return _bytes(value)
     if unit in ("x", "ratio"):
-        return f"{value:,.2f}{_TIMES}"
+        return f"{value:.2f}{_TIMES}" if abs(value) < 9.995 else f"{number(value)}{_TIMES}"
     shown = unit_text(unit)
     return f"{number(value)} {shown}" if shown else number(value)
 

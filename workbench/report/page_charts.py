@@ -40,9 +40,9 @@ class PageChart:
         problem = ""
         picture = None
         try:
-            picture = Markup(inlined(str(svg or ""), f"chart-{number}", ". ".join(words)))
+            picture = Markup(inlined(str(svg), f"chart-{number}", ". ".join(words)))
         except ReportError as error:
-            problem = str(error)
+            problem = str(error) if svg else "none was kept"
         return cls(number, *words, picture, _harmless_json(spec), problem)
 
     @property

@@ -7,7 +7,7 @@ Leaves out: the page's own colours (templates/style.css).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -40,7 +40,9 @@ OTHERS = ("first", "second", "third", "fourth", "fifth")
 _CEILING_WORDS = ("ceiling", "fio")
 
 
-def role_names(series: Sequence[str], given: dict[str, str] | None = None) -> list[str]:
+def role_names(
+    series: Sequence[str], given: Mapping[str, str], *, one_colour: bool = False
+) -> list[str]:
     """Return a role a series: as given, else by its name, else the next free colour.
 
     Raises
@@ -50,9 +52,9 @@ def role_names(series: Sequence[str], given: dict[str, str] | None = None) -> li
     taken = 0
     names = []
     for name in series:
-        role = (given or {}).get(name) or _role_by_name(name)
+        role = given.get(name) or _role_by_name(name)
         if role is None:
-            role = OTHERS[taken % len(OTHERS)]
+            role = OTHERS[0 if one_colour else taken % len(OTHERS)]
             taken += 1
         if role not in ROLES:
             raise KeyError(f"no role {role!r}; choose from {', '.join(ROLES)}")

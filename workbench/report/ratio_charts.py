@@ -11,12 +11,13 @@ from collections.abc import Mapping, Sequence
 import altair as alt
 import polars as pl
 
-from workbench.report.figures import WIDTH, Figure
+from workbench.report.figures import Figure
 from workbench.report.marks import log_ticks
 from workbench.report.numbers import claim_text, quantity
 from workbench.report.palette import ROLES
 
-_SIDE_ROOM = 84
+# Drawn once and never widened, so it has to be legible on a phone, too.
+_INTERVAL_WIDTH = 230
 _INK = ROLES["optimised"].ink
 
 
@@ -38,12 +39,11 @@ def ratio_interval(ratio: Mapping[str, float], claim: str, title: str) -> Figure
         values=log_ticks(domain), labelExpr="format(datum.value, '~r') + '\u00d7'", grid=False
     )
     chart = _lines(scale, axis, factor, claim) + _span(row, scale)
-    room = {"left": _SIDE_ROOM, "right": _SIDE_ROOM, "top": 22, "bottom": 4}
     sentence = (
         f"{title}: {quantity(row['median'], 'x')}, interval {quantity(row['low'], 'x')} to "
         f"{quantity(row['high'], 'x')}; the claim is {claim_text(claim)}."
     )
-    chart = chart.properties(width=WIDTH - 2 * _SIDE_ROOM, height=34, padding=room)
+    chart = chart.properties(width=_INTERVAL_WIDTH, height=34)
     return Figure(title, chart, sentence)
 
 

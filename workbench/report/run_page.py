@@ -13,7 +13,7 @@ import polars as pl
 from markupsafe import Markup
 
 from workbench.report import facts, metadata, ratio_charts, shell
-from workbench.report.cells import Body, render_cells
+from workbench.report.cells import MAX_PAGE_CHARS, Body, render_cells
 from workbench.report.figures import chart_spec, render_svg
 from workbench.report.numbers import plain_name
 from workbench.report.page_charts import PageChart, script_json
@@ -27,7 +27,12 @@ from workbench.runs.record import RunRecord
 _SERIES = ["metric", "tier", "case", "variant", "unit"]
 
 
-def render_run(run: RunFolder, home: str | None = None, earlier_good: Markup | None = None) -> str:
+def render_run(
+    run: RunFolder,
+    home: str | None = None,
+    earlier_good: Markup | None = None,
+    budget: int = MAX_PAGE_CHARS,
+) -> str:
     """Return the page of a run, whole and self-contained.
 
     Parameters
@@ -35,11 +40,12 @@ def render_run(run: RunFolder, home: str | None = None, earlier_good: Markup | N
     run : RunFolder          as read from disk
     home : str               file name of the index beside the page, or None: it stands alone
     earlier_good : Markup    a link to the last complete run, when this one is not
+    budget : int             characters of cell outputs to show
 
     Cost    2 s for importing nbconvert, then about 0.2 s.
     """
     record = run.record
-    charts = _Charts.of(run)
+    charts = _Charts.of(run, budget)
     day = DAYS.get(record.day)
     return shell.render(
         "run.html.j2",
@@ -84,9 +90,9 @@ class _Charts:
     body: Body | None
 
     @classmethod
-    def of(cls, run: RunFolder) -> _Charts:
+    def of(cls, run: RunFolder, budget: int) -> _Charts:
         if run.notebook is not None:
-            body = render_cells(run.notebook)
+            body = render_cells(run.notebook, budget)
             charts, chosen = body.charts, body.headline
         else:
             body, chosen = None, None
@@ -96,9 +102,8 @@ class _Charts:
                 )
                 for n, entry in enumerate(run.figures, start=1)
             )
-        # Days end on the chart that their verdict is read from.
-        number = chosen or (charts[-1].number if charts else None)
-        headline = next((chart for chart in charts if chart.number == number), None)
+        headline = next((chart for chart in charts if chart.number == chosen), None)
+        headline = headline or _told_by(charts, run.record)
         return cls(headline, tuple(chart for chart in charts if chart is not headline), body)
 
     @property
@@ -113,6 +118,16 @@ class _Charts:
             link = f'<a href="#{chart.anchor}">Chart {chart.number}</a>'
             return Markup(f'<p class="moved">{link} is shown at the top of this page.</p>')
         return shell.figure_html(chart)
+
+
+def _told_by(charts: tuple[PageChart, ...], record: RunRecord) -> PageChart | None:
+    """Return the chart that shows both sides of the verdict, else the one the day ends on."""
+    if record.verdict is not None:
+        sides = (plain_name(record.verdict.contender), plain_name(record.verdict.baseline))
+        for chart in charts:
+            if all(side in chart.alt for side in sides):
+                return chart
+    return charts[-1] if charts else None
 
 
 def _verdict(record: RunRecord) -> dict[str, Any]:

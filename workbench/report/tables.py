@@ -14,9 +14,12 @@ from workbench.errors import ReportError
 from workbench.report.numbers import MISSING, number
 
 MAX_ROWS = 1000
+# Longer text may wrap; shorter text stays on one line, so that a wide table scrolls instead.
+_LONG_TEXT = 44
 # The style repeats the class: a notebook front end knows our classes as little as our sheet.
 _RIGHT = ' class="num" style="text-align: right"'
 _LEFT = ' style="text-align: left"'
+_LONG = ' class="long" style="text-align: left"'
 
 
 def table_html(frame: pl.DataFrame, caption: str) -> str:
@@ -40,14 +43,12 @@ def table_html(frame: pl.DataFrame, caption: str) -> str:
             f"table {caption!r} has {frame.height:,} rows, the limit is {MAX_ROWS:,}; "
             "aggregate in polars first"
         )
-    aligned = [_RIGHT if dtype.is_numeric() else _LEFT for dtype in frame.dtypes]
-    # A text column in front names the row; a screen reader then says it with every cell.
-    named = bool(frame.width) and not frame.dtypes[0].is_numeric()
+    is_number = [dtype.is_numeric() for dtype in frame.dtypes]
     head = "".join(
-        f'<th scope="col"{side}>{escape(name)}</th>'
-        for name, side in zip(frame.columns, aligned, strict=True)
+        f'<th scope="col"{_RIGHT if right else _LEFT}>{escape(name)}</th>'
+        for name, right in zip(frame.columns, is_number, strict=True)
     )
-    body = "\n".join(_row_html(row, aligned, named) for row in frame.iter_rows())
+    body = "\n".join(_row_html(row, is_number) for row in frame.iter_rows())
     return (
         f'<table class="wb-table">\n<caption>{escape(caption)}</caption>\n'
         f"<thead>\n<tr>{head}</tr>\n</thead>\n<tbody>\n{body}\n</tbody>\n</table>"
@@ -65,11 +66,17 @@ def cell_text(value: object) -> str:
     return str(value)
 
 
-def _row_html(row: tuple[object, ...], aligned: list[str], named: bool) -> str:
+def _row_html(row: tuple[object, ...], is_number: list[bool]) -> str:
     cells = [
-        f"<td{side}>{escape(cell_text(value))}</td>"
-        for value, side in zip(row, aligned, strict=True)
+        # A text column in front names the row; a screen reader then says it with every cell.
+        _cell_html(value, right, "th" if place == 0 and not right else "td")
+        for place, (value, right) in enumerate(zip(row, is_number, strict=True))
     ]
-    if named:
-        cells[0] = f'<th scope="row"{_LEFT}>{escape(cell_text(row[0]))}</th>'
     return f"<tr>{''.join(cells)}</tr>"
+
+
+def _cell_html(value: object, is_number: bool, tag: str) -> str:
+    text = cell_text(value)
+    look = _RIGHT if is_number else _LONG if len(text) > _LONG_TEXT else _LEFT
+    scope = ' scope="row"' if tag == "th" else ""
+    return f"<{tag}{scope}{look}>{escape(text)}</{tag}>"

@@ -29,6 +29,7 @@ from papermill.iorw import papermill_io
 from workbench.runs import kernel
 from workbench.runs.progress import CodeCell, Progress
 from workbench.runs.publish import write_atomic
+from workbench.runs.record import KERNEL_LOG
 from workbench.runs.scrub import scrubber
 from workbench.runs.stop import Stop, StopRequested
 
@@ -85,7 +86,7 @@ def execute(launch: Launch) -> None:
             launch.stop.forget(launch.watch.kill)
             launch.watch.end()
             launch.progress.close()
-            _keep_log(folder / kernel.LOG, launch.output.with_name(kernel.LOG))
+            _keep_log(folder / KERNEL_LOG, launch.output.with_name(KERNEL_LOG))
             _close_loop()
 
 

@@ -25,7 +25,8 @@ def grid(model: type[P], overrides: Sequence[str], preset: str | None = None) ->
     for name, text in _single_values(overrides):
         values, wrong = read_overrides(model, [text])
         problems += wrong
-        axes.setdefault(name, []).extend(values.values())
+        if values:  # an axis without a good value would leave no point to check the others at
+            axes.setdefault(name, []).extend(values.values())
     points: list[P] = []
     for point in itertools.product(*axes.values()):
         try:

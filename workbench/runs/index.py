@@ -91,7 +91,9 @@ def rebuild() -> pl.DataFrame:
     """Read every run.json, remember the rows, and return them."""
     state = _state()
     rows = [_row(run) for run in registry.runs()]
-    frame = pl.DataFrame(rows, schema=SCHEMA, orient="row", strict=False)
+    # Column by column: a fact of another type, in a record from elsewhere, becomes a null.
+    columns = {name: [row[name] for row in rows] for name in SCHEMA}
+    frame = pl.DataFrame(columns, schema=SCHEMA, strict=False)
     content = io.BytesIO()
     frame.write_parquet(content, metadata={"state": state})
     paths.runs().mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,12 +26,14 @@ from jupyter_client.manager import AsyncKernelManager
 import workbench
 from workbench import paths
 from workbench.runs.environment import peak_rss_bytes, process_started
+from workbench.runs.record import KERNEL_LOG
 
-LOG = "kernel.log"
 _SAMPLE_S = 0.25
-# A socket's path may hold 104 bytes on macOS, 108 on Linux; jupyter adds "/k-5" to the folder.
-_LONGEST_FOLDER = 80
-_PREFIX = "wb-"
+# A socket's path may hold 104 bytes on macOS and 108 on Linux; ours adds about 40 to the folder's.
+_LONGEST_FOLDER = 60
+_PREFIX = "workbench-"
+# In a folder that containers share, a process of another one looks gone; one this old is.
+_STALE_S = 24 * 3600
 
 
 class KernelWatch:
@@ -91,7 +94,7 @@ class _IpcKernelManager(AsyncKernelManager):  # type: ignore[misc]
 
     async def start_kernel(self, **options: Any) -> None:
         """Start the kernel and its watch; what it writes past Jupyter goes into a log."""
-        with open(self.folder / LOG, "wb") as log:
+        with open(self.folder / KERNEL_LOG, "wb") as log:
             await super().start_kernel(stdout=log, stderr=log, **options)
         self.watch.begin(self.provisioner.process)
 
@@ -136,5 +139,6 @@ def _sweep(parent: Path) -> None:
     """Remove socket folders whose owners were killed before they could."""
     for folder in parent.glob(f"{_PREFIX}*-*"):
         owner = folder.name.removeprefix(_PREFIX).partition("-")[0]
-        if owner.isdigit() and process_started(int(owner)) is None:
+        stale = time.time() - folder.stat().st_mtime > _STALE_S
+        if stale and owner.isdigit() and process_started(int(owner)) is None:
             shutil.rmtree(folder, ignore_errors=True)

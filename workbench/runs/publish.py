@@ -7,7 +7,7 @@ Leaves out: locks; the last writer wins.
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
 _TEMPORARY = ".writing-"
@@ -15,16 +15,16 @@ _TEMPORARY = ".writing-"
 
 def write_atomic(path: Path, content: bytes) -> None:
     """Replace a file's content in one step; survives a kill at any moment and a power cut after."""
-    handle, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=path.parent)
+    # Not tempfile: its files are private, while a result gets the permissions its user chose.
+    temporary = path.with_name(f"{_TEMPORARY}{secrets.token_hex(6)}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(temporary, "xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp gives 0600; a result is there to be shared
         os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
 

@@ -28,6 +28,7 @@ from workbench.runs.scrub import scrubber
 
 SCHEMA_VERSION = 1
 FILE_NAME = "run.json"
+KERNEL_LOG = "kernel.log"
 GONE = "the process that ran it is gone"
 
 Status = Literal[
@@ -227,4 +228,5 @@ class RunFile:
         value = scrubber().value(record.model_dump(mode="json"))
         text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
         write_atomic(self.folder / FILE_NAME, (text + "\n").encode())
-        self.record = record
+        # What the process holds is what the file says, with no name that the file does not have.
+        self.record = RunRecord.model_validate(value)

@@ -18,7 +18,7 @@ import polars as pl
 
 from workbench.benchmark import metrics
 from workbench.errors import UsageError, WorkbenchError
-from workbench.runs import environment, frontend, metrics_file, record, session_report
+from workbench.runs import environment, frontend, metrics_file, record, registry, session_report
 from workbench.runs.params import DayParams, params_hash
 from workbench.runs.publish import write_atomic
 from workbench.runs.record import FailedCell, RunFile, RunRecord, VerdictRecord
@@ -58,7 +58,7 @@ class Session:
             raise WorkbenchError(
                 f"run {self.run_id} is closed; run the setup cell again to open a new one"
             )
-        self.metrics = pl.concat([self.metrics, metrics.conform(frame)])
+        self.metrics = pl.concat([self.metrics, _scrubbed(metrics.conform(frame))])
         metrics_file.write(self.folder / metrics_file.FILE_NAME, self.metrics, self.run_id)
 
     def add_figure(self, figure: dict[str, Any]) -> None:
@@ -127,6 +127,15 @@ class Session:
         }
 
 
+def _scrubbed(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows with no path or name of this machine in their texts."""
+    clean = scrubber()
+    names = [name for name, dtype in frame.schema.items() if dtype == pl.String]
+    texts = {text for name in names for text in frame[name].unique() if text is not None}
+    changed = {text: new for text in texts if (new := clean.text(text)) != text}
+    return frame.with_columns(pl.col(names).replace(changed)) if changed else frame
+
+
 _current: Session | None = None
 
 
@@ -142,7 +151,8 @@ def open_session(day: str, params: DayParams) -> Session:
         _current.abandon("its notebook opened another run")
     folder = frontend.run_folder()
     if folder is None:
-        own = RunFile.create(record.new(day, params, frontend.source()))
+        contended = bool(registry.measuring_now())
+        own = RunFile.create(record.new(day, params, frontend.source(), contended=contended))
         _current = Session(own.record, own.folder, own)
         _watch_cells()
     else:

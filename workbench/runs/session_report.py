@@ -6,12 +6,14 @@ Leaves out: the session itself (session.py).
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
 from workbench.runs.publish import write_atomic
 from workbench.runs.record import VerdictRecord
+from workbench.runs.scrub import scrubber
 
 FILE_NAME = "session.json"
 
@@ -29,7 +31,8 @@ class SessionReport(BaseModel):
 
 def write(folder: Path, report: SessionReport) -> None:
     """Replace the run's session.json."""
-    write_atomic(folder / FILE_NAME, (report.model_dump_json(indent=1) + "\n").encode())
+    text = json.dumps(scrubber().value(report.model_dump(mode="json")), indent=1)
+    write_atomic(folder / FILE_NAME, (text + "\n").encode())
 
 
 def read(folder: Path) -> SessionReport | None:

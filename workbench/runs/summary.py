@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.runs.record import COMPLETE, RunRecord
+from workbench.runs.record import COMPLETE, KERNEL_LOG, RunRecord
 from workbench.runs.words import duration
 
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ def _way_back(run: Run) -> list[str]:
             f"  partial   {near(run.notebook)}",
             f"  reopen    {near(Path(sys.executable))} -m jupyterlab {near(run.notebook)}",
         ]
+    if (log := run.folder / KERNEL_LOG).exists():
+        lines.append(f"  kernel    {near(log)}")
     return lines
 
 

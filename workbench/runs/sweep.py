@@ -11,13 +11,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from workbench.benchmark.machine import identify
 from workbench.errors import UsageError
-from workbench.runs import execute, registry
+from workbench.runs import environment, execute, registry
 from workbench.runs.days.day import Day
 from workbench.runs.execute import Request, Run
 from workbench.runs.params import DayParams, params_hash
 from workbench.runs.progress import Progress, Silent
-from workbench.runs.record import COMPLETE
+from workbench.runs.record import COMPLETE, EXIT_CODES
 from workbench.runs.stop import Stop
 
 
@@ -72,16 +73,18 @@ class Sweep:
 def remaining(sweep: Sweep) -> list[Request]:
     """Return the runs of the sweep that have not come to their end on this machine yet.
 
-    A run counts when day, parameters and label are the same; each counts for one repeat.
+    A run counts when day, parameters and label are the same; each counts for one repeat. Which code
+    it ran does not matter: name a change with a label, or leave ``--resume`` out.
     """
     done = Counter(
-        run.params_hash
+        (run.machine_id, run.params_hash)
         for run in registry.runs(sweep.day.name)
         if run.status in COMPLETE and run.label == sweep.label
     )
     left: list[Request] = []
     for request in sweep.requests():
-        key = params_hash(request.params)
+        disk = environment.resolve_store(request.params.store)
+        key = (identify(disk).id, params_hash(request.params))
         if done[key]:
             done[key] -= 1
         else:
@@ -129,6 +132,7 @@ def run_all(
     return [run for run in runs if run is not None]
 
 
-def worst_exit_code(runs: Sequence[Run]) -> int:
-    """Return the exit code of the run that went worst; interrupted is worse than all."""
-    return max((run.record.exit_code for run in runs), default=0)
+def worst_exit_code(runs: Sequence[Run], stop: Stop) -> int:
+    """Return the exit code of the run that went worst; to be stopped is worse than all."""
+    codes = [run.record.exit_code for run in runs]
+    return max([0, *codes, EXIT_CODES["interrupted"] if stop.soon.is_set() else 0])

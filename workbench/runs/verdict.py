@@ -50,4 +50,6 @@ def status_of(verdict: VerdictRecord | None, *, contended: bool) -> tuple[Status
         return "ok", ""
     if contended:
         return "undecided", CONTENDED
-    return "ok" if verdict.verdict == "holds" else verdict.verdict, verdict.sentence
+    if verdict.verdict == "holds":
+        return "ok", ""
+    return verdict.verdict, verdict.sentence

@@ -1,1 +1,1 @@
-"""The tiering stack: one module or package per system. Knows nothing of runs, reports or notebooks."""
+"""The tiering stack: one module or package per system; it knows nothing of runs or reports."""

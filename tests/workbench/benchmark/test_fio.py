@@ -48,6 +48,18 @@ def test_a_run_gives_consistent_figures(file, op, depth):
     assert result.engine == "psync" if depth == 1 else result.engine in fio._DEEP_ENGINES
 
 
+@pytest.mark.parametrize(
+    ("op", "block_kib", "sizes"),
+    [
+        ("read", 4, "4k,2048k,2048k"),
+        ("write", 256, "2048k,256k,2048k"),
+        ("read", 4096, "4096k,4096k,4096k"),
+    ],
+)
+def test_every_buffer_of_fio_may_begin_a_huge_page(op, block_kib, sizes):
+    assert fio._block_sizes(FioJob(op, block_kib, 1, 10)) == sizes
+
+
 @pytest.mark.fio
 @pytest.mark.parametrize("job", [{"random": True}, {"writes_percent": 25}, {"batched": True}])
 def test_random_mixed_and_batched_runs_give_consistent_figures(file, job):

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from workbench.benchmark.progress import track
+from workbench.benchmark.progress import set_mode, track
 
 
 class Terminal(io.StringIO):
@@ -15,7 +15,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture(autouse=True)
 def outside_a_run(monkeypatch):
-    monkeypatch.delenv("WORKBENCH_RUN_DIR", raising=False)
+    monkeypatch.delenv("WORKBENCH_PROGRESS", raising=False)
 
 
 def test_a_log_gets_one_line_a_step(capsys):
@@ -42,7 +42,8 @@ def test_a_step_is_reported_after_it_was_done(capsys):
 
 
 def test_a_headless_notebook_gets_nothing(capsys, monkeypatch):
-    monkeypatch.setenv("WORKBENCH_RUN_DIR", "anywhere")
+    monkeypatch.setenv("WORKBENCH_PROGRESS", "undone by monkeypatch")
+    set_mode("none")
     assert list(track(range(3), "copying")) == [0, 1, 2]
     assert capsys.readouterr() == ("", "")
 
@@ -53,3 +54,13 @@ def test_a_terminal_gets_a_bar(monkeypatch):
     assert list(track(range(3), "copying")) == [0, 1, 2]
     assert "copying" in terminal.getvalue()
     assert "\r" in terminal.getvalue()
+
+
+def test_a_live_notebook_gets_a_widget(capsys, monkeypatch):
+    shown = []
+    monkeypatch.setattr("tqdm.notebook.display", shown.append)
+    monkeypatch.setenv("WORKBENCH_PROGRESS", "undone by monkeypatch")
+    set_mode("widget")
+    assert list(track(range(3), "copying")) == [0, 1, 2]
+    assert capsys.readouterr() == ("", "")
+    assert len(shown) == 1

@@ -9,7 +9,7 @@ from workbench.benchmark import storage_sampling
 from workbench.benchmark.storage_media import open_media
 from workbench.benchmark.storage_sampling import Bench, FioCeiling, Sampler, measure_group
 from workbench.tiering.async_io import residency
-from workbench.tiering.async_io.buffers import aligned_buffer, split
+from workbench.tiering.async_io.buffers import aligned_buffer, huge_buffer, split
 
 MIB = 1 << 20
 BLOCK = 64 << 10
@@ -61,29 +61,36 @@ def test_page_cache_writes_are_clean_after_the_sample(media):
         assert residency.resident_frac(cache.fileno()) == 0
 
 
-def bench(media, ceiling, rounds=10):
-    return Bench(*media, MIB, 512 << 10, rounds, ceiling)
+def bench(media, ceiling, rounds=10, huge=True):
+    payload = aligned_buffer(2 * BLOCK)
+    return Bench(
+        *media,
+        payload,
+        huge_buffer(2 * BLOCK) if huge else None,
+        MIB,
+        512 << 10,
+        rounds,
+        ceiling,
+    )
 
 
 @pytest.mark.parametrize("op", ["read", "write"])
 def test_a_group_without_fio_holds_its_bare_loops(media, op):
-    group = measure_group(bench(media, FioCeiling(30, 0)), op, blocks())
+    group = measure_group(bench(media, FioCeiling(30, 0)), op, 64)
     assert (group.op, group.block_kib, group.fio) == (op, 64, {})
-    names = ["device", "page_cache", "device raw_loop", "page_cache raw_loop"]
-    assert list(group.samples.seconds) == names
+    engine = ["device", "page_cache", "device synchronous_huge"]
+    assert list(group.samples.seconds) == [*engine, "page_cache raw_loop", "device raw_loop"]
     assert all(seconds.shape == (10,) for seconds in group.samples.seconds.values())
     n_blocks = group.samples.work["device"] / BLOCK
-    assert {name: took.size for name, took in group.took_us.items()} == {
-        "device": 10 * n_blocks,
-        "page_cache": 10 * n_blocks,
-    }
+    sizes = {name: took.size for name, took in group.took_us.items()}
+    assert sizes == dict.fromkeys(engine, 10 * n_blocks)
     assert np.isfinite(group.samples.ratio("page_cache", "device").median)
 
 
 @pytest.mark.fio
 @pytest.mark.parametrize("fio_rounds", [1, 3])
 def test_a_group_with_fio_holds_every_run_of_both_depths(media, fio_rounds):
-    group = measure_group(bench(media, FioCeiling(20, fio_rounds)), "read", blocks())
+    group = measure_group(bench(media, FioCeiling(20, fio_rounds), huge=False), "read", 64)
     assert {depth: len(runs) for depth, runs in group.fio.items()} == {
         1: fio_rounds,
         32: fio_rounds,
@@ -130,7 +137,7 @@ def test_a_group_survives_a_fio_that_breaks_in_it(media, monkeypatch):
 
     monkeypatch.setattr(storage_sampling.fio, "available", lambda: True)
     monkeypatch.setattr(storage_sampling.fio, "run", broken)
-    group = measure_group(bench(media, FioCeiling(20, 2)), "read", blocks())
+    group = measure_group(bench(media, FioCeiling(20, 2)), "read", 64)
     assert group.fio == {}
     assert "device raw_loop" in group.samples.seconds
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from workbench.benchmark import metrics
+from workbench.benchmark import metrics, storage_sweep
 from workbench.benchmark.storage_sweep import SweepPlan, measure
 from workbench.errors import UsageError
+from workbench.tiering.async_io.buffers import huge_pages
 
 PLAN = SweepPlan(block_kib=(4, 64), file_mib=4, sample_mib=1, fio_ms=20, fio_rounds=0)
 POINTS = [(4, "read"), (4, "write"), (64, "read"), (64, "write")]
@@ -70,6 +71,22 @@ def test_notes_say_what_stood_in_for_fio_and_what_lies_below(swept):
     assert "host cache" in text
 
 
+def test_huge_pages_are_measured_where_there_are_any(swept):
+    measured = "synchronous_huge" in set(swept.metrics["variant"])
+    assert measured == huge_pages()
+    huge = swept.table.filter(pl.col("medium") == "device")["GB/s, huge pages"]
+    assert huge.null_count() == (0 if measured else huge.len())
+    assert any("one piece" in note or "no huge pages" in note for note in swept.notes)
+
+
+def test_a_system_without_huge_pages_is_no_obstacle(disk_folder, monkeypatch):
+    monkeypatch.setattr(storage_sweep, "huge_pages", lambda: False)
+    plan = SweepPlan(block_kib=(64,), file_mib=4, sample_mib=1, fio_rounds=0)
+    sweep = measure(disk_folder, plan)
+    assert sweep.table["GB/s, huge pages"].null_count() == sweep.table.height
+    assert any("no huge pages" in note for note in sweep.notes)
+
+
 @pytest.mark.fio
 def test_fio_is_the_ceiling_where_it_runs(disk_folder):
     plan = SweepPlan(block_kib=(16,), file_mib=4, sample_mib=1, fio_ms=20, fio_rounds=2)
@@ -79,7 +96,7 @@ def test_fio_is_the_ceiling_where_it_runs(disk_folder):
     assert all(spread >= 1 for spread in device["ceiling spread"])
     assert all(fraction > 0 for fraction in device["of depth 32"])
     variants = sweep.metrics.filter(pl.col("tier") == "device")["variant"].unique()
-    assert set(variants) == {"synchronous", "fio_qd1", "fio_qd32"}
+    assert set(variants) - {"synchronous_huge"} == {"synchronous", "fio_qd1", "fio_qd32"}
     assert list(disk_folder.iterdir()) == []
 
 
@@ -104,8 +121,6 @@ def test_without_direct_io_the_cache_is_dropped_before_each_read(disk_folder):
 
 
 def test_an_interrupt_leaves_nothing(disk_folder, monkeypatch):
-    from workbench.benchmark import storage_sweep
-
     def interrupt(*arguments):
         assert len(list(disk_folder.iterdir())) == 2
         raise KeyboardInterrupt

@@ -14,9 +14,14 @@ GB = 1e9
 SECONDS = {
     "device": np.linspace(1.0, 3.0, 11),  # median 2 s
     "page_cache": np.full(11, 0.5),
+    "device synchronous_huge": np.full(11, 1.6),
     "page_cache raw_loop": np.full(11, 0.4),
 }
-TOOK = {"device": np.arange(1.0, 102.0), "page_cache": np.full(101, 7.0)}
+TOOK = {
+    "device": np.arange(1.0, 102.0),
+    "page_cache": np.full(101, 7.0),
+    "device synchronous_huge": np.full(101, 3.0),
+}
 FIO = {
     1: [
         FioResult(1.0, 244.0, 90.0, 99.0, "psync", ""),
@@ -40,6 +45,7 @@ def test_the_table_by_hand():
         "op": "read",
         "medium": "device",
         "GB/s": 2.0,
+        "GB/s, huge pages": 2.5,
         "IOPS": pytest.approx(2 * GB / 16384),
         "p50 us": 51.0,
         "p99 us": 100.0,
@@ -50,6 +56,7 @@ def test_the_table_by_hand():
         "of depth 32": 0.4,
     }
     assert cache["GB/s"] == 8.0
+    assert cache["GB/s, huge pages"] is None
     assert cache["ceiling"] == "bare system-call loop"
     assert cache["of ceiling"] == pytest.approx(0.8)
     assert cache["ceiling spread"] == 1.0
@@ -78,6 +85,7 @@ def test_metric_rows_carry_every_round_and_run():
         ("device", "fio_qd1", 2),
         ("device", "fio_qd32", 1),
         ("device", "synchronous", 11),
+        ("device", "synchronous_huge", 11),
         ("page_cache", "raw_loop", 11),
         ("page_cache", "synchronous", 11),
     ]
@@ -86,6 +94,7 @@ def test_metric_rows_carry_every_round_and_run():
     p99 = reads.filter(pl.col("metric") == "storage_read_p99", pl.col("tier") == "device")
     assert p99.select("unit", "variant", "value").rows() == [
         ("us", "synchronous", 100.0),
+        ("us", "synchronous_huge", 3.0),
         ("us", "fio_qd1", 99.0),
         ("us", "fio_qd1", 89.0),
         ("us", "fio_qd32", 900.0),

@@ -34,7 +34,7 @@ def storage_rows(op: str) -> pl.DataFrame:
 def test_storage_draws_both_media_and_the_deep_ceiling_only() -> None:
     figure = baseline_charts.storage(storage_rows("read"), "read")
     assert "page cache from 0.400 GB/s at 4 KiB" in figure.alt
-    assert "device ceiling: fio, depth 32" in figure.alt
+    assert "fio on it, depth 32" in figure.alt
     assert "raw" not in figure.alt
     assert "<svg" in str(figures.bundle(figure)["image/svg+xml"])
 

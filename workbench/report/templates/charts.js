@@ -15,7 +15,7 @@
   const hydrate = async (figure) => {
     const source = figure.querySelector("script[type='application/json']");
     const drawing = figure.querySelector(".drawing");
-    if (!source || !drawing) return;
+    if (!source || !drawing) return "still";
     const still = drawing.firstElementChild;
     const live = document.createElement("div");
     const excess = Math.max(0, Number(still.getAttribute("width")) - drawing.clientWidth);
@@ -23,10 +23,13 @@
     const svg = live.querySelector("svg");
     svg.setAttribute("role", "img");
     svg.setAttribute("aria-label", still.getAttribute("aria-label"));
-    svg.removeAttribute("aria-roledescription");
+    // The image has one label; the names Vega gives to its parts would be read out one by one.
+    const spoken = ["role", "aria-roledescription", "aria-label"];
+    for (const part of [live, ...all("[role]", svg)])
+      for (const name of spoken) part.removeAttribute(name);
     drawing.replaceChildren(live);
-    figure.dataset.chart = "live";
+    return "live";
   };
-  const kept = (figure) => () => { figure.dataset.chart = "still"; };
-  if (window.vegaEmbed) all("[data-chart]").forEach((one) => hydrate(one).catch(kept(one)));
+  for (const figure of all("[data-chart]"))
+    hydrate(figure).catch(() => "still").then((state) => { figure.dataset.chart = state; });
 })();

@@ -47,7 +47,7 @@ class Day01Plan:
 
 
 _PLANS: dict[Preset, Day01Plan] = {
-    "tiny": Day01Plan((4, 64, 1024), 64, 1, 10, 150, 1, 4, 64, 64),
+    "tiny": Day01Plan((4, 64, 1024), 64, 1, 10, 80, 1, 4, 64, 64),
     "standard": Day01Plan((4, 16, 64, 256, 1024), 512, 4, 20, 300, 3, 16, 256, 65536),
     "full": Day01Plan((4, 16, 64, 256, 1024), 2048, 16, 40, 1000, 5, 32, 512, 65536),
 }
@@ -86,7 +86,7 @@ DAY01 = Day(
     claim="Every number stands beside its ceiling, and the top three bottlenecks are ranked.",
     notebook="day01_baseline.ipynb",
     params=Day01Params,
-    cell_timeout_s=600,
+    cell_timeout_s=1200,
 )
 
 

@@ -1,0 +1,41 @@
+"""`workbench --help` answers at once: nothing heavy is imported for it."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+
+from workbench import paths
+
+HEAVY = ("numba", "numpy", "polars", "altair", "papermill", "pydantic", "vl_convert", "nbformat")
+VERBS = ("list", "params", "run", "sweep", "compare", "report", "bench", "lab", "doctor", "data")
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(paths.root())}
+
+
+def python(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=ENVIRONMENT
+    )
+    return done.stdout
+
+
+def test_nothing_heavy_is_imported():
+    loaded = python("import sys, workbench.cli; print(*sys.modules)").split()
+    assert "workbench.cli.run" in loaded
+    assert [name for name in HEAVY if name in loaded] == []
+
+
+def test_help_names_every_verb_within_half_a_second():
+    code = "import sys; from workbench.cli import main; sys.argv = ['workbench', '--help']; main()"
+    # Processor time, best of three: what others do on the machine does not count.
+    taken = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        said = python(code)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        taken.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    for verb in VERBS:
+        assert f" {verb} " in said
+    assert min(taken) < 0.5
