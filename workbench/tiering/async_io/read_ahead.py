@@ -28,17 +28,19 @@ from workbench.tiering.async_io.ticket import DroppedError, Settled
 
 Fetch = Callable[[Sequence[Request], float, Settled], None]
 
-# Ends of reads that a next read may continue; one a batch is noted, so random reads cost little.
-_CANDIDATES = 64
+# Ends of reads that a next read may continue; two a batch are noted. Few, because among many in a
+# small file random reads meet one by chance.
+_CANDIDATES = 24
 # A key holds position and file; files beyond 2^20 handles are not followed apart, only checked.
 _FILE_BITS = 20
 # Reads that must have continued each other before anything is read ahead: at first, and after
 # most of what was read ahead has been wasted.
-_RUN_TRUSTED, _RUN_DOUBTED = 2, 32
+_RUN_TRUSTED, _RUN_DOUBTED = 3, 32
 # Share of chunks that were used, over about the last 16: below it read-ahead is doubted.
 _TRUSTED_RATE = 0.5
 _RATE_WEIGHT = 1 / 8
-# Batches of other readers after which a window's memory may be given to somebody else.
+# Batches after which a reader that has not come back may lose its window's memory to another one,
+# or is forgotten if it has none.
 _IDLE_TURNS = 64
 # How long a read waits at most for bytes that are on their way before it gets them itself.
 _PATIENCE_S = 1.0
@@ -131,10 +133,10 @@ class ReadAhead:
         self._most_streams = streams
         self._lock = threading.Lock()
         self._arrived = threading.Condition(self._lock)
-        self._heads: dict[int, Stream | None] = {}
+        self._heads: dict[int, Stream | int] = {}
         self._candidates: deque[int] = deque()
         self._streams: dict[int, Stream] = {}
-        self._clock = self._turn = 0
+        self._clock = 0
         self._free: list[memoryview] = []
         self._n_buffers = 0
         self._known_end: dict[int, int] = {}
@@ -182,17 +184,14 @@ class ReadAhead:
         """Decide where the bytes of each request come from, and what to read ahead next."""
         plan = Plan()
         moved: dict[int, Stream] = {}
+        places = {_key(one.file, one.offset): place for place, one in enumerate(batch)}
         with self._lock:
-            self._clock += 1
-            for place in sorted(range(len(batch)), key=lambda at: batch[at].offset):
-                request = batch[place]
-                stream = self._stream_of(request) if request.op == "read" else None
-                if stream is not None:
-                    self._take(plan, place, request, stream)
-                    moved[id(stream)] = stream
-                if request.op == "read" and place not in plan.pieces:
-                    self._n["reads"] += 1
-                    self._n["misses"] += 1
+            # Only reads that go on where another one ended are looked at.
+            for key in self._heads.keys() & places.keys():
+                self._follow(plan, batch, places, key, moved)
+            n_reads = [request.op for request in batch].count("read")
+            self._n["reads"] += n_reads - len(plan.pieces)
+            self._n["misses"] += n_reads - len(plan.pieces)
             self._note_some(batch)
             if moved and self._measures:
                 size = sum(request.n_bytes for request in batch)
@@ -214,7 +213,12 @@ class ReadAhead:
         key = _key(request.file, request.offset)
         with self._lock:
             stream = self._heads.get(key)
-            if stream is None or not stream.chunks or request.op != "read" or request.rest:
+            if (
+                not isinstance(stream, Stream)
+                or not stream.chunks
+                or request.op != "read"
+                or request.rest
+            ):
                 return False
             chunk, n_bytes = stream.chunks[0], request.buffer.nbytes
             at, end = stream.position - chunk.start, stream.position + n_bytes
@@ -326,45 +330,67 @@ class ReadAhead:
 
     def _note_some(self, batch: Sequence[Request]) -> None:
         """Note the last read of a batch, and in turn one other: it may hold several streams."""
+        self._clock += 1
         self._note(batch[-1])
         if len(batch) > 1:
-            self._turn += 1
-            self._note(batch[self._turn % len(batch)])
+            self._note(batch[self._clock % len(batch)])
+        if self._clock % _IDLE_TURNS == 0:
+            for stream in list(self._streams.values()):
+                if not stream.chunks and self._clock - stream.touched > _IDLE_TURNS:
+                    self._forget_stream(stream)
 
     def _note(self, request: Request) -> None:
-        """Remember where a read ended: one that goes on there makes a stream."""
+        """Remember where a read ended, if nothing is known of that place."""
         key = _key(request.file, request.offset + request.n_bytes)
-        if key in self._heads or request.op != "read":
-            return
-        self._heads[key] = None
+        if key not in self._heads and request.op == "read":
+            self._await(key, 1)
+
+    def _await(self, key: int, run: int) -> None:
+        """Remember where a run of reads goes on, in the place of the oldest that has not."""
+        self._heads[key] = run
         self._candidates.append(key)
         if len(self._candidates) > _CANDIDATES:
             oldest = self._candidates.popleft()
-            if self._heads.get(oldest, self) is None:
+            if isinstance(self._heads.get(oldest), int):
                 del self._heads[oldest]
 
-    def _stream_of(self, request: Request) -> Stream | None:
-        """Return the stream that a read continues; a candidate becomes one."""
-        key = _key(request.file, request.offset)
-        if key not in self._heads or request.file in self._untrusted:
-            return None
-        stream = self._heads[key]
-        if stream is None:
-            if len(self._streams) == self._most_streams:
-                idlest = min(self._streams.values(), key=lambda one: one.touched)
-                self._forget_stream(idlest)
-            stream = Stream(request.file, request.offset)
-            self._streams[id(stream)] = stream
-            self._heads[key] = stream
-        stream.touched = self._clock
+    def _follow(
+        self,
+        plan: Plan,
+        batch: Sequence[Request],
+        places: dict[int, int],
+        key: int,
+        moved: dict[int, Stream],
+    ) -> None:
+        """Let a run go on with a read of the batch, and with those that continue that one."""
+        while (place := places.pop(key, None)) is not None and key in self._heads:
+            request = batch[place]
+            if request.op != "read" or request.file in self._untrusted:
+                return
+            head = self._heads.pop(key)
+            end = _key(request.file, request.offset + request.n_bytes)
+            if isinstance(head, int) and head + 1 < _RUN_TRUSTED:
+                if end not in self._heads:
+                    self._await(end, head + 1)
+            else:
+                stream = head if isinstance(head, Stream) else self._new_stream(request, head)
+                stream.touched = self._clock
+                moved[id(stream)] = stream
+                self._take(plan, place, request, stream)
+            key = end
+
+    def _new_stream(self, request: Request, run: int) -> Stream:
+        if len(self._streams) == self._most_streams:
+            self._forget_stream(min(self._streams.values(), key=lambda one: one.touched))
+        stream = Stream(request.file, request.offset, run)
+        self._streams[id(stream)] = stream
         return stream
 
     def _take(self, plan: Plan, place: int, request: Request, stream: Stream) -> None:
-        del self._heads[_key(stream.file, stream.position)]
         pieces = stream.take(request.n_bytes)
         key = _key(stream.file, stream.position)
         other = self._heads.get(key)
-        if other is not None:
+        if isinstance(other, Stream):
             # Two readers have met; one stream is enough for both.
             self._forget_stream(other)
         self._heads[key] = stream

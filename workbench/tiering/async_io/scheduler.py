@@ -79,7 +79,8 @@ class Scheduler:
 
         Parameters
         ----------
-        depth : int               requests of a slice at most
+        depth : int               requests that the engine keeps in flight: a slice has that many
+                                  at most, and merging leaves a demand batch so many at least
         merge_gap_bytes : int     how far apart merged reads may be
         merge, order : bool       whether batches are merged and sorted (merge.py)
         read_ahead : ReadAhead    cache and predictor of sequential reads, of this scheduler alone;
@@ -236,7 +237,7 @@ class Scheduler:
             return self._wait_in_turn(ticket, deadline_s)
         moved: Moved | None = None
         try:
-            moved = self._move(batch, deadline_s)
+            moved = self._move(batch, deadline_s, self._depth)
         finally:
             with self._changed:
                 self._demand -= 1
@@ -316,15 +317,15 @@ class Scheduler:
 
     # Everything
 
-    def _move(self, batch: Sequence[Request], deadline_s: float) -> Moved:
+    def _move(self, batch: Sequence[Request], deadline_s: float, depth: int) -> Moved:
         """Carry requests out; what was read ahead of bytes they change is dropped."""
         writes = [request for request in batch if request.op == "write"] if self._read_ahead else []
         if not writes or self._read_ahead is None:
-            return self._merger.carry_out(self._engine.submit, batch, deadline_s)
+            return self._merger.carry_out(self._engine.submit, batch, deadline_s, depth)
         self._read_ahead.overwritten(writes)
         completions: list[Completion] = []
         try:
-            moved = self._merger.carry_out(self._engine.submit, batch, deadline_s)
+            moved = self._merger.carry_out(self._engine.submit, batch, deadline_s, depth)
             completions = moved.completions
             return moved
         finally:
@@ -525,7 +526,7 @@ class Scheduler:
     def _carry_slice(self, work: Slice) -> None:
         left_s = max(0.0, (work.end_ns - monotonic_ns()) / 1e9)
         try:
-            moved = self._move(work.requests, left_s)
+            moved = self._move(work.requests, left_s, 1)
         except Exception as error:  # whatever it was, others wait for this thread's answer
             failed = StorageError(f"the slice was not carried out: {error}")
             completions = [Completion(request, 0, failed) for request in work.requests]

@@ -107,6 +107,18 @@ def test_merged_requests_stay_within_their_limit():
     assert rig.sent == [("read", 0, 4), ("read", 4, 4), ("read", 8, 2)]
 
 
+def test_merging_leaves_the_queue_filled():
+    rig = Rig()
+    batch = rig.reads(range(16))
+    assert rig.merger.carry_out(rig.io.submit, batch, 10.0, 16).transfers == 16
+    assert rig.merger.carry_out(rig.io.submit, batch, 10.0, 9).transfers == 16
+    assert rig.merger.carry_out(rig.io.submit, batch, 10.0, 4).transfers == 4
+    rig.check(batch)
+    shuffled = [batch[at] for at in np.random.default_rng(0).permutation(16)]
+    assert rig.merger.carry_out(rig.io.submit, shuffled, 10.0, 8).transfers == 8
+    rig.check(batch)
+
+
 def test_a_large_request_takes_no_passenger_beyond_the_limit():
     rig = Rig(merged_bytes=2 * PAGE_BYTES)
     batch = [read(rig.file, 0, aligned_buffer(8 * PAGE_BYTES)), *rig.reads([3, 8])]
