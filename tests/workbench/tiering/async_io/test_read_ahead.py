@@ -141,12 +141,23 @@ def test_random_reads_ask_for_nothing_and_look_at_nothing():
     assert rig.ahead._streams == {}
 
 
+def test_streams_are_found_after_a_long_time_without_one():
+    rig = Rig(n_pages=2048, cache_pages=64)
+    pages = np.random.default_rng(3).permutation(np.arange(1000, 2048, 2)).tolist()
+    for at in range(0, 500, 5):
+        rig.read(*pages[at : at + 5])
+    assert rig.ahead.stats().chunks == 0
+    for page in range(60):
+        rig.read(page, 100 + page, 200 + page, 300 + page)
+    assert rig.close().hits >= 120
+
+
 def test_what_is_noted_is_bounded():
     rig = Rig(n_pages=2048)
     for page in range(0, 2000, 3):
         rig.read(page)
-    assert len(rig.ahead._heads) <= 24
-    assert len(rig.ahead._candidates) <= 24
+    assert len(rig.ahead._heads) <= 16
+    assert len(rig.ahead._candidates) <= 16
     rig.close()
 
 
