@@ -26,13 +26,13 @@ def from_text(annotation: Any, text: str) -> object:
     ValueError   saying what the text is not
     """
     choices, kinds = _choices(annotation), _kinds(annotation)
+    if type(None) in kinds and text.lower() in ("", "none"):
+        return None
     if choices:
         for choice in choices:
             if str(choice) == text:
                 return choice
         raise ValueError("is not one of the choices")
-    if type(None) in kinds and text.lower() in ("", "none"):
-        return None
     for kind in kinds:
         if kind in _READERS:
             return _READERS[kind](text)
@@ -89,7 +89,8 @@ def allowed(field: FieldInfo) -> str:
     """Return what the field accepts in words, or nothing if anything of its type will do."""
     choices = _choices(field.annotation)
     if choices:
-        return f"one of {', '.join(str(choice) for choice in choices)}"
+        words = f"one of {', '.join(str(choice) for choice in choices)}"
+        return f"{words}, or None" if type(None) in _kinds(field.annotation) else words
     low = next((item.ge for item in field.metadata if isinstance(item, Ge)), None)
     high = next((item.le for item in field.metadata if isinstance(item, Le)), None)
     if low is None and high is None:
@@ -108,11 +109,24 @@ def hint(model: type[BaseModel], name: str) -> str:
     return f"({'; '.join(parts)})" if parts else ""
 
 
+def _members(annotation: Any) -> tuple[Any, ...]:
+    """Return what a union is made of; anything else is its own only member."""
+    is_union = get_origin(annotation) in (Union, types.UnionType)
+    return get_args(annotation) if is_union else (annotation,)
+
+
 def _choices(annotation: Any) -> tuple[object, ...]:
-    return get_args(annotation) if get_origin(annotation) is Literal else ()
+    return tuple(
+        choice
+        for member in _members(annotation)
+        if get_origin(member) is Literal
+        for choice in get_args(member)
+    )
 
 
 def _kinds(annotation: Any) -> tuple[type, ...]:
-    if get_origin(annotation) in (Union, types.UnionType):
-        return get_args(annotation)
-    return tuple({type(choice) for choice in _choices(annotation)}) or (annotation,)
+    kinds: dict[type, None] = {}
+    for member in _members(annotation):
+        is_literal = get_origin(member) is Literal
+        kinds |= dict.fromkeys(map(type, get_args(member)) if is_literal else (member,))
+    return tuple(kinds)

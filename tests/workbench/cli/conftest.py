@@ -46,7 +46,7 @@ def workbench(monkeypatch, capsys) -> Call:
 
 @pytest.fixture
 def small_day(tmp_path, monkeypatch, runs_folder, data_folder):
-    """Give Day 1 a notebook that records a few rows; it divides by ``seed - 7``."""
+    """Have Day 1 alone, with a notebook that records a few rows and divides by ``seed - 7``."""
     cells = [
         new_code_cell(parameters_cell(days.DAYS["day01"].params)),
         new_code_cell(SETUP),
@@ -63,5 +63,7 @@ def small_day(tmp_path, monkeypatch, runs_folder, data_folder):
     path = tmp_path / "small.ipynb"
     nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
     day = dataclasses.replace(days.DAYS["day01"], notebook=str(path))
+    for name in set(days.DAYS) - {"day01"}:
+        monkeypatch.delitem(days.DAYS, name)
     monkeypatch.setitem(days.DAYS, "day01", day)
     return day

@@ -16,7 +16,7 @@ def run(*arguments: str) -> None:
 
 
 def test_an_unknown_day_is_refused_with_a_suggestion() -> None:
-    with pytest.raises(UsageError, match="day01"):
+    with pytest.raises(UsageError, match="did you mean day02"):
         run("day02x")
 
 

@@ -26,6 +26,8 @@ class Fields(BaseModel):
         (bool, "TRUE", True),
         (str, " 1 ", " 1 "),
         (Literal[4, 16], "16", 16),
+        (Literal[4, 16] | None, "16", 16),
+        (Literal[4, 16] | None, "none", None),
         (Optional[int], "None", None),  # noqa: UP045 - both spellings must do
         (int | None, "3", 3),
     ],
@@ -45,6 +47,7 @@ def test_text_becomes_a_value(annotation, text, value):
         (float, "nan", "is not a finite number"),
         (bool, "1", "is neither true nor false"),
         (Literal[4, 16], "5", "is not one of the choices"),
+        (Literal[4, 16] | None, "5", "is not one of the choices"),
     ],
 )
 def test_other_text_is_refused_in_words(annotation, text, what):
