@@ -128,9 +128,8 @@ class _Run:
         counts = tier.stats().counts
         self._errors += counts.read_errors + counts.write_errors + counts.sync_errors
         self._errors += counts.folder_errors
-        # What closing made durable is not told; all of it may be.
+        # What closing made durable is not told; any of it may be.
         self._model.lost_power()
-        self._model.forgot()
         return True
 
     def _open(self) -> SsdTier:

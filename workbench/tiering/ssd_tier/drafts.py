@@ -15,9 +15,11 @@ from workbench.tiering.async_io.buffers import address
 from workbench.tiering.async_io.engine import PAGE_BYTES
 from workbench.tiering.ssd_tier.buffer_pool import BufferPool
 from workbench.tiering.ssd_tier.checksum import PAYLOAD_SUM_BYTES
-from workbench.tiering.ssd_tier.frame import Attributes, Kind, frame_pages
+from workbench.tiering.ssd_tier.frame import KEY_BYTES, Attributes, Kind, frame_pages
 
 NO_ATTRIBUTES = Attributes(plain_bytes=0)
+_NO_SUM = bytes(PAYLOAD_SUM_BYTES)
+_NO_KEY = bytes(KEY_BYTES)
 
 
 @dataclass(slots=True)
@@ -73,5 +75,9 @@ def draft_block(
 
 def draft_tombstone(pool: BufferPool, key: bytes) -> Draft:
     """Stage the record that a key was deleted."""
-    no_sum = bytes(PAYLOAD_SUM_BYTES)
-    return Draft(Kind.TOMBSTONE, key, NO_ATTRIBUTES, 0, no_sum, pool.lease(PAGE_BYTES))
+    return Draft(Kind.TOMBSTONE, key, NO_ATTRIBUTES, 0, _NO_SUM, pool.lease(PAGE_BYTES))
+
+
+def draft_mark(pool: BufferPool) -> Draft:
+    """Stage the record of what is durable, which every header carries."""
+    return Draft(Kind.MARK, _NO_KEY, NO_ATTRIBUTES, 0, _NO_SUM, pool.lease(PAGE_BYTES))

@@ -14,7 +14,7 @@ from workbench.tiering.async_io.engine import PAGE_BYTES, DeadlineError, Request
 from workbench.tiering.ssd_tier.checksum import PAYLOAD_SUM_BYTES
 from workbench.tiering.ssd_tier.core import Core
 from workbench.tiering.ssd_tier.deadline import Deadline
-from workbench.tiering.ssd_tier.drafts import NO_ATTRIBUTES, draft_tombstone
+from workbench.tiering.ssd_tier.drafts import NO_ATTRIBUTES, draft_mark, draft_tombstone
 from workbench.tiering.ssd_tier.frame import HEADER_BYTES, Header, Kind, pack, write_header
 from workbench.tiering.ssd_tier.segments import Segment
 from workbench.tiering.ssd_tier.strays import Stray
@@ -40,6 +40,16 @@ def flush(core: Core, deadline: Deadline) -> bool:
         return False
     core.durable_sequence = max(core.durable_sequence, reached)
     return True
+
+
+def conclude(core: Core, deadline: Deadline) -> None:
+    """Flush, write down that it went well, and let no more frames into the open segment.
+
+    Without that record a later scan would have to verify every block since the one before.
+    """
+    if flush(core, deadline):
+        append(core, [draft_mark(core.pool)], deadline)
+    core.table.seal()
 
 
 def sync_frames(core: Core, deadline: Deadline) -> bool:

@@ -43,6 +43,7 @@ class Kind(enum.IntEnum):
     BLOCK = 1  # the stored bytes follow
     TOMBSTONE = 2  # deleted
     DEAD = 3  # there was a block or tombstone here; a newer frame, or none, counts
+    MARK = 4  # says nothing of any key, only what was durable when it was written
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ class Wanted(NamedTuple):
     buffer: memoryview | None = None
 
 
-class _Landing(NamedTuple):
+class Landing(NamedTuple):
     request: Request
     pages: memoryview
     payload: memoryview
@@ -95,17 +95,17 @@ def load(core: Core, wanted: Sequence[Wanted], deadline: Deadline) -> list[Frame
     return [frame for start in sorted(answers) for frame in answers[start]]
 
 
-def _landing(core: Core, wanted: Wanted) -> _Landing:
+def _landing(core: Core, wanted: Wanted) -> Landing:
     entry, buffer = wanted.entry, wanted.buffer
     file, offset = core.table[entry.segment].file, entry.page * PAGE_BYTES
     n_bytes = payload_pages(entry.stored_bytes) * PAGE_BYTES
     if buffer is not None and n_bytes and _fits(buffer, n_bytes):
         page = core.pool.lease(PAGE_BYTES)
         request = Request("read", file, offset, page, (buffer[:n_bytes],))
-        return _Landing(request, page, buffer[: entry.stored_bytes])
+        return Landing(request, page, buffer[: entry.stored_bytes])
     pages = core.pool.lease(PAGE_BYTES + n_bytes)
     payload = pages[PAGE_BYTES : PAGE_BYTES + entry.stored_bytes]
-    return _Landing(Request("read", file, offset, pages), pages, payload)
+    return Landing(Request("read", file, offset, pages), pages, payload)
 
 
 def _fits(buffer: memoryview, n_bytes: int) -> bool:
@@ -113,7 +113,7 @@ def _fits(buffer: memoryview, n_bytes: int) -> bool:
     return is_plain and buffer.nbytes >= n_bytes and address(buffer) % PAGE_BYTES == 0
 
 
-def _parts(landings: Sequence[_Landing]) -> list[tuple[int, int]]:
+def _parts(landings: Sequence[Landing]) -> list[tuple[int, int]]:
     """Cut the blocks into runs of about 6 MiB."""
     cuts, n_bytes = [0], 0
     for i, landing in enumerate(landings):
@@ -129,7 +129,7 @@ def _parts(landings: Sequence[_Landing]) -> list[tuple[int, int]]:
 def _verify_all(
     core: Core,
     wanted: Sequence[Wanted],
-    landings: Sequence[_Landing],
+    landings: Sequence[Landing],
     errors: Sequence[StorageError | None],
 ) -> list[Frame | Failure]:
     answers: list[Frame | Failure] = []
@@ -145,7 +145,7 @@ def _verify_all(
     return answers
 
 
-def verify(store: bytes, key: bytes, entry: Entry, landing: _Landing) -> Frame:
+def verify(store: bytes, key: bytes, entry: Entry, landing: Landing) -> Frame:
     """Return the frame if it is the one that the index means, whole and unchanged.
 
     Raises

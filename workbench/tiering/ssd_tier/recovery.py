@@ -159,7 +159,7 @@ def entry_of(header: Header) -> Entry:
 
 def _apply(core: Core, header: Header, is_torn: bool) -> None:
     """Let one frame count, in the order in which they were written."""
-    if header.kind == Kind.DEAD:
+    if header.kind in (Kind.DEAD, Kind.MARK):
         return
     old = core.index.get(header.key)
     outdated = old is not None and old.sequence > header.sequence

@@ -21,8 +21,9 @@ _MAGIC = int.from_bytes(MAGIC, "little")
 # How many segments are read at once, and how far ahead: small frames lie close together, and where
 # a header is missing every page is looked at.
 _SEGMENTS_AT_ONCE = 32
-_CHAIN_PAGES = 16
+_CHAIN_PAGES = 64
 _PROBE_PAGES = 256
+_SMALL_PAGES = 8
 
 
 @dataclass(slots=True)
@@ -111,10 +112,14 @@ def _look_through(store: bytes, scan: Scan, buffer: memoryview) -> None:
         scan.frames.append(header)
         at += header.n_pages()
         scan.end_page = scan.page + at
-    jumped = at - n_pages
     scan.page += at
-    limit = _PROBE_PAGES if scan.lost else _CHAIN_PAGES
-    scan.ahead = min(limit, 2 * n_pages) if jumped < n_pages else 1
+    if scan.lost:
+        scan.ahead = min(_PROBE_PAGES, 4 * n_pages)
+    elif scan.frames[-1].n_pages() <= _SMALL_PAGES:
+        # Reading on through small frames costs less than a request for each.
+        scan.ahead = min(_CHAIN_PAGES, 4 * n_pages)
+    else:
+        scan.ahead = 1
 
 
 def _header(store: bytes, scan: Scan, buffer: memoryview, at: int) -> Header | None:

@@ -26,7 +26,7 @@ from workbench.tiering.async_io.engine import Engine, Folder, StorageError
 from workbench.tiering.async_io.folder import RealFolder
 from workbench.tiering.ssd_tier.config import SsdTierConfig
 from workbench.tiering.ssd_tier.core import Core
-from workbench.tiering.ssd_tier.durability import flush
+from workbench.tiering.ssd_tier.durability import conclude, flush
 from workbench.tiering.ssd_tier.errors import StoreForkedError
 from workbench.tiering.ssd_tier.flusher import Flusher
 from workbench.tiering.ssd_tier.frame import KEY_BYTES, Attributes
@@ -266,7 +266,7 @@ class SsdTier:
         deadline = core.deadline(core.config.write_deadline_s)
         with core.writing(deadline) as granted:
             if granted:
-                core.table.seal()
+                conclude(core, deadline)
                 publish(core, deadline)
             core.closed = True
         core.stop_helper()
