@@ -25,7 +25,7 @@ from workbench.report.page_charts import PageChart
 TEMPLATES = Path(__file__).parent / "templates"
 MAX_OUTPUTS = 40
 MAX_TEXT_CHARS = 20_000
-MAX_OPEN_ROWS = 40
+MAX_OPEN_ROWS = 60
 MAX_HTML_CHARS = 150_000
 MAX_PAGE_CHARS = 700_000
 # What we show, best first; widgets, JavaScript and everything unknown are left out.

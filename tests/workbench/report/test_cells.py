@@ -196,8 +196,8 @@ def test_a_long_table_is_folded_under_its_caption_and_a_short_one_is_not() -> No
         frame = pl.DataFrame({"number": range(n_rows)})
         return new_output("display_data", {"text/html": table_html(frame, f"{n_rows} numbers")})
 
-    cell = new_code_cell("d.table(...)", execution_count=1, outputs=[output(40), output(41)])
+    cell = new_code_cell("d.table(...)", execution_count=1, outputs=[output(60), output(61)])
     soup = BeautifulSoup(render_cells(new_notebook(cells=[cell])).html, "html.parser")
     folded = soup.select(".output details")
-    assert [element.summary.get_text() for element in folded] == ["41 numbers (41 rows)"]
+    assert [element.summary.get_text() for element in folded] == ["61 numbers (61 rows)"]
     assert len(soup.select(".output table")) == 2
