@@ -65,6 +65,8 @@ class Wanted(NamedTuple):
 
 
 class Landing(NamedTuple):
+    """Where a frame is read to: one request, and the views of its two parts."""
+
     request: Request
     pages: memoryview
     payload: memoryview
