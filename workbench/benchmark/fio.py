@@ -20,8 +20,8 @@ from typing import Any
 
 from workbench.errors import WorkbenchError
 from workbench.paths import shown
-from workbench.tiering.async_io.buffers import HUGE_PAGE_BYTES, huge_pages
 from workbench.tiering.async_io.engine import PAGE_BYTES, Op
+from workbench.tiering.memory import HUGE_PAGE_BYTES, huge_pages_granted
 
 ENABLE = "install fio (Debian: apt-get install fio; macOS: brew install fio)"
 
@@ -196,7 +196,7 @@ def _block_sizes(job: FioJob) -> str:
 
 def _environment() -> dict[str, str]:
     """Ask glibc to hand out huge pages; other libraries ignore the variable."""
-    tunables = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"} if huge_pages() else {}
+    tunables = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"} if huge_pages_granted() else {}
     return {**os.environ, **tunables}
 
 

@@ -44,9 +44,10 @@ from workbench.errors import UsageError
 from workbench.inference.model_file import model_file
 from workbench.tiering import mmap_gguf
 from workbench.tiering.async_io.block_size import choose_block_size
-from workbench.tiering.async_io.buffers import aligned_buffer, fill_random, huge_buffer, huge_pages
+from workbench.tiering.async_io.buffers import aligned_buffer, fill_random, huge_buffer
 from workbench.tiering.async_io.kernel_scheduler import kernel_scheduler
 from workbench.tiering.async_io.open_engine import open_engine
+from workbench.tiering.memory import huge_pages_granted
 
 ALL = (*restore_workloads.WORKLOADS, SCATTERED)
 
@@ -352,6 +353,6 @@ def _notes(store: Path, plan: RestoreArguments, block_kib: int) -> list[str]:
         "flight",
         f"the kernel schedules {disk} by {means}{fixed}",
     ]
-    if not huge_pages():
+    if not huge_pages_granted():
         notes.append("this system gives no huge pages, so huge_pages means ordinary ones")
     return notes

@@ -30,9 +30,9 @@ from workbench.tiering.async_io.buffers import (
     aligned_buffer,
     fill_random,
     huge_buffer,
-    huge_pages,
 )
 from workbench.tiering.async_io.engine import Op
+from workbench.tiering.memory import huge_pages_granted
 
 OPS: tuple[Op, Op] = ("read", "write")
 
@@ -178,7 +178,7 @@ def _payloads(n_bytes: int, seed: int) -> tuple[memoryview, memoryview | None]:
     """Return random memory in ordinary pages, and the same in huge ones where there are any."""
     ordinary = aligned_buffer(n_bytes)
     fill_random(ordinary, np.random.default_rng([seed, 2]))
-    if not huge_pages():
+    if not huge_pages_granted():
         return ordinary, None
     huge = huge_buffer(n_bytes)
     huge[:] = ordinary
@@ -186,7 +186,7 @@ def _payloads(n_bytes: int, seed: int) -> tuple[memoryview, memoryview | None]:
 
 
 def _media_notes(device: Medium, cache: Medium) -> list[str]:
-    notes = [_HUGE if huge_pages() else _NO_HUGE]
+    notes = [_HUGE if huge_pages_granted() else _NO_HUGE]
     if device.direct:
         notes.append(_BELOW)
     else:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from workbench.errors import UsageError
 
 MIB = 1 << 20
-_HUGE_PAGE_BYTES = 2 * MIB
+HUGE_PAGE_BYTES = 2 * MIB
 # The rest is left to the page cache and to everybody else: a swapping machine measures its swap.
 _USABLE_FRAC = 0.8
 _THP_SWITCH = Path("/sys/kernel/mm/transparent_hugepage/enabled")
@@ -53,11 +53,11 @@ def allocate(n_bytes: int) -> NDArray[np.uint8]:
     """
     if n_bytes == 0:
         return np.empty(0, np.uint8)
-    align = _HUGE_PAGE_BYTES if n_bytes >= _HUGE_PAGE_BYTES else mmap.PAGESIZE
+    align = HUGE_PAGE_BYTES if n_bytes >= HUGE_PAGE_BYTES else mmap.PAGESIZE
     # Python maps shared memory unless told otherwise, and shared memory gets no huge pages.
     private = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
     region = mmap.mmap(-1, n_bytes + align - mmap.PAGESIZE, flags=private)
-    if align == _HUGE_PAGE_BYTES and huge_pages_granted():
+    if align == HUGE_PAGE_BYTES and huge_pages_granted():
         region.madvise(mmap.MADV_HUGEPAGE)
     whole = np.frombuffer(region, np.uint8)
     start = -whole.ctypes.data % align

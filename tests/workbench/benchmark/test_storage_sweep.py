@@ -10,7 +10,7 @@ import pytest
 from workbench.benchmark import metrics, storage_sweep
 from workbench.benchmark.storage_sweep import SweepPlan, measure
 from workbench.errors import UsageError
-from workbench.tiering.async_io.buffers import huge_pages
+from workbench.tiering.memory import huge_pages_granted
 
 PLAN = SweepPlan(block_kib=(4, 64), file_mib=4, sample_mib=1, fio_ms=20, fio_rounds=0)
 POINTS = [(4, "read"), (4, "write"), (64, "read"), (64, "write")]
@@ -73,14 +73,14 @@ def test_notes_say_what_stood_in_for_fio_and_what_lies_below(swept):
 
 def test_huge_pages_are_measured_where_there_are_any(swept):
     measured = "synchronous_huge" in set(swept.metrics["variant"])
-    assert measured == huge_pages()
+    assert measured == huge_pages_granted()
     huge = swept.table.filter(pl.col("medium") == "device")["GB/s, huge pages"]
     assert huge.null_count() == (0 if measured else huge.len())
     assert any("one piece" in note or "no huge pages" in note for note in swept.notes)
 
 
 def test_a_system_without_huge_pages_is_no_obstacle(disk_folder, monkeypatch):
-    monkeypatch.setattr(storage_sweep, "huge_pages", lambda: False)
+    monkeypatch.setattr(storage_sweep, "huge_pages_granted", lambda: False)
     plan = SweepPlan(block_kib=(64,), file_mib=4, sample_mib=1, fio_rounds=0)
     sweep = measure(disk_folder, plan)
     assert sweep.table["GB/s, huge pages"].null_count() == sweep.table.height

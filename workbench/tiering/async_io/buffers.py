@@ -9,15 +9,11 @@ from __future__ import annotations
 
 import ctypes
 import mmap
-from pathlib import Path
 
 import numpy as np
 
 from workbench.tiering.async_io.engine import StorageError
-
-HUGE_PAGE_BYTES = 2 << 20
-
-_HUGE_PAGE_SWITCH = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+from workbench.tiering.memory import HUGE_PAGE_BYTES, allocate
 
 _first_byte = ctypes.c_char.from_buffer
 
@@ -35,7 +31,9 @@ def aligned_buffer(n_bytes: int) -> memoryview:
     Cost    touches every page once: first touch runs at 2-6 GB/s, and far slower where a
             virtual machine's host has to find the memory first, so it never belongs in a timing.
     """
-    buffer = memoryview(_anonymous(n_bytes))
+    _check(n_bytes)
+    # Private: Python's default is shared memory, which is slower to back.
+    buffer = memoryview(mmap.mmap(-1, n_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
     np.frombuffer(buffer, dtype=np.uint8)[:: mmap.PAGESIZE] = 0
     return buffer
 
@@ -43,7 +41,7 @@ def aligned_buffer(n_bytes: int) -> memoryview:
 def huge_buffer(n_bytes: int) -> memoryview:
     """Return the same as `aligned_buffer` in huge pages: 2 MiB of it are one piece to the device.
 
-    Where the system has none to give (see `huge_pages`) these are ordinary pages.
+    Where the system has none to give (see `memory.huge_pages_granted`) these are ordinary pages.
 
     Raises
     ------
@@ -51,29 +49,14 @@ def huge_buffer(n_bytes: int) -> memoryview:
 
     Cost    up to 4 MiB of address space beside it; otherwise as `aligned_buffer`.
     """
+    _check(n_bytes)
+    # Whole huge pages, so that two buffers never share one.
+    return memoryview(allocate(-(-n_bytes // HUGE_PAGE_BYTES) * HUGE_PAGE_BYTES))[:n_bytes]
+
+
+def _check(n_bytes: int) -> None:
     if n_bytes < 1:
         raise StorageError(f"a buffer of {n_bytes} bytes cannot be had; ask for at least 1")
-    whole_bytes = -(-n_bytes // HUGE_PAGE_BYTES) * HUGE_PAGE_BYTES
-    mapping = _anonymous(whole_bytes + HUGE_PAGE_BYTES)
-    if huge_pages():
-        mapping.madvise(mmap.MADV_HUGEPAGE)
-    address = np.frombuffer(mapping, dtype=np.uint8).ctypes.data
-    first = -address % HUGE_PAGE_BYTES
-    buffer = memoryview(mapping)[first : first + whole_bytes]
-    np.frombuffer(buffer, dtype=np.uint8)[:: mmap.PAGESIZE] = 0
-    return buffer[:n_bytes]
-
-
-def huge_pages() -> bool:
-    """Return whether the system gives huge pages to those who ask (Linux, not set to never)."""
-    return _HUGE_PAGE_SWITCH.exists() and "[never]" not in _HUGE_PAGE_SWITCH.read_text()
-
-
-def _anonymous(n_bytes: int) -> mmap.mmap:
-    if n_bytes < 1:
-        raise StorageError(f"a buffer of {n_bytes} bytes cannot be had; ask for at least 1")
-    # Private: Python's default is shared memory, slower to back and never in huge pages.
-    return mmap.mmap(-1, n_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
 
 def fill_random(buffer: memoryview, rng: np.random.Generator) -> None:

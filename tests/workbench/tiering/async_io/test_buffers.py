@@ -8,17 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from workbench.tiering.async_io import buffers
+from workbench.tiering import memory
 from workbench.tiering.async_io.buffers import (
-    HUGE_PAGE_BYTES,
     address,
     aligned_buffer,
     fill_random,
     huge_buffer,
-    huge_pages,
     split,
 )
 from workbench.tiering.async_io.engine import StorageError
+from workbench.tiering.memory import HUGE_PAGE_BYTES, huge_pages_granted
 
 
 @pytest.mark.parametrize("n_bytes", [1, 4095, 4096, 4097, 1 << 20])
@@ -50,7 +49,7 @@ def huge_kib() -> int:
 
 
 def test_ordinary_and_huge_buffers_are_what_they_are_called():
-    if not huge_pages():
+    if not huge_pages_granted():
         pytest.skip("this system gives no huge pages: set transparent_hugepage to madvise")
     before = huge_kib()
     huge = huge_buffer(3 * HUGE_PAGE_BYTES)
@@ -60,15 +59,10 @@ def test_ordinary_and_huge_buffers_are_what_they_are_called():
 
 
 def test_without_huge_pages_a_huge_buffer_is_an_ordinary_one(monkeypatch, tmp_path):
-    monkeypatch.setattr(buffers, "_HUGE_PAGE_SWITCH", tmp_path / "enabled")
-    assert not huge_pages()
-    buffers._HUGE_PAGE_SWITCH.write_text("always madvise [never]\n")
-    assert not huge_pages()
+    monkeypatch.setattr(memory, "_THP_SWITCH", tmp_path / "absent")
     buffer = huge_buffer(5)
     buffer[:] = b"works"
     assert bytes(buffer) == b"works"
-    buffers._HUGE_PAGE_SWITCH.write_text("always [madvise] never\n")
-    assert huge_pages()
 
 
 @pytest.mark.parametrize("make", [aligned_buffer, huge_buffer])
