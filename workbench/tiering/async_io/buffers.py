@@ -51,7 +51,7 @@ def huge_buffer(n_bytes: int) -> memoryview:
     """
     _check(n_bytes)
     # Whole huge pages, so that two buffers never share one.
-    return memoryview(allocate(-(-n_bytes // HUGE_PAGE_BYTES) * HUGE_PAGE_BYTES))[:n_bytes]
+    return allocate(-(-n_bytes // HUGE_PAGE_BYTES) * HUGE_PAGE_BYTES).data[:n_bytes]
 
 
 def _check(n_bytes: int) -> None:
