@@ -38,8 +38,10 @@ class Gain:
     def note_direct(self, took_ns: int, n_bytes: int) -> None:
         """Note a batch that the device served alone."""
         self.direct_ns = _mean(self.direct_ns, took_ns / n_bytes)
-        if self._resting:
-            self._resting -= 1
+
+    def rest(self) -> None:
+        """Note a batch that was not looked at."""
+        self._resting = max(0, self._resting - 1)
 
     def note_memory(self, took_ns: int, n_bytes: int) -> None:
         """Note a read that found everything in memory; it counts with the next batch."""

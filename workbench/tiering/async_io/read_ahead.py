@@ -173,11 +173,15 @@ class ReadAhead:
         if not batch:
             return False
         is_read = batch[0].op == "read"
-        if self._quiet > _QUIET_AFTER and self._quiet % _LOOK_EVERY > 1:
+        gain = self._gains.get((len(batch) * batch[0].n_bytes).bit_length())
+        rests = gain is not None and gain.resting
+        if rests or (self._quiet > _QUIET_AFTER and self._quiet % _LOOK_EVERY > 1):
             if is_read:
                 with self._lock:
                     self._quiet += 1
                     self._passed += len(batch)
+                    if gain is not None:
+                        gain.rest()
             return False
         if not self._heads.keys().isdisjoint(
             [request.offset << _FILE_BITS | request.file for request in batch]

@@ -14,7 +14,7 @@ def judged(direct_ns, ahead_ns, n=8):
 def rest_of(gain):
     n = 0
     while gain.resting:
-        gain.note_direct(1.0, 1)
+        gain.rest()
         n += 1
     return n
 
