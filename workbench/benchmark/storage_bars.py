@@ -57,8 +57,8 @@ _RESTORES: Mapping[Preset, RestorePlan] = {
 # A small cost among a shared disk's noise needs many rounds.
 _OVERHEADS: Mapping[Preset, RestorePlan] = {
     "tiny": RestorePlan((SCATTERED,), block_kib=16, tokens=1024, rounds=20, fio_runs=0),
-    "standard": RestorePlan((SCATTERED,), block_kib=16, tokens=4096, rounds=100, fio_runs=0),
-    "full": RestorePlan((SCATTERED,), block_kib=16, tokens=4096, rounds=300, fio_runs=0),
+    "standard": RestorePlan((SCATTERED,), block_kib=16, tokens=4096, rounds=250, fio_runs=0),
+    "full": RestorePlan((SCATTERED,), block_kib=16, tokens=4096, rounds=500, fio_runs=0),
 }
 _OPENINGS: Mapping[Preset, OpeningPlan] = {
     "tiny": OpeningPlan(2_000, 10, 50),
