@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 
 import pytest
@@ -25,7 +26,7 @@ def test_no_two_lent_buffers_share_a_byte() -> None:
     pool = BufferPool(4 * MIB)
     views = [pool.lease(n_bytes) for n_bytes in (100, 5000, 9000, 40000) for _ in range(20)]
     places = sorted((address(view), address(view) + view.nbytes) for view in views)
-    assert all(end <= start for (_, end), (start, _) in zip(places, places[1:], strict=False))
+    assert all(end <= start for (_, end), (start, _) in itertools.pairwise(places))
 
 
 def test_a_buffer_comes_back_when_its_last_view_is_gone() -> None:
