@@ -9,7 +9,7 @@ ARGS   ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report test check bench lab docs lock clean
+.PHONY: help setup report test check bench torture lab docs lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /  make \1 @/' | awk -F@ '{printf "%-16s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ check: setup ## format, lint, types, layers, notebooks, the largest rooms
 
 bench: setup ## run every named benchmark against its bar (PRESET=tiny is quick)
 	@$(BIN)/workbench bench --all --preset $(PRESET)
+
+torture: setup ## kill, cut off, damage and starve the SSD tier, and print the counts (ARGS=--smoke is quick)
+	@$(BIN)/python -m tests.torture $(or $(ARGS),--full)
 
 lab: setup ## open JupyterLab on 127.0.0.1 (DAY=day01 opens that notebook)
 	@$(BIN)/workbench lab $(DAY)

@@ -25,7 +25,7 @@ from workbench.tiering.async_io.sim_disk import SimDisk
 from workbench.tiering.ssd_tier import SsdTier, SsdTierConfig
 
 # These report success: what they touch is damaged without a word.
-_SILENT: tuple[Kind, ...] = ("drop", "misdirect", "flip", "torn")
+SILENT: tuple[Kind, ...] = ("drop", "misdirect", "flip", "torn")
 _SYNCS: tuple[AnyOp, ...] = ("sync", "sync_folder")
 _IMAGES = 2
 _KEYS = 8
@@ -83,7 +83,7 @@ class _Run:
         self._clock = VirtualClock()
         self._disk = SimDisk(clock=self._clock)
         self._model = Model()
-        self._model.damaged = case.kind in _SILENT
+        self._model.damaged = case.kind in SILENT
         self._engine = FaultIO(self._disk, faults, self._clock)
         self._outcome = Outcome()
         self._seen = (0, 0, 0, 0)

@@ -107,17 +107,6 @@ class History:
             answers[key] = allowed | ({None} if evicted else set())
         return answers
 
-    def after_kill(self, position: int) -> dict[bytes, set[Value]]:
-        """Return what each key may hold if everything written before a position is there."""
-        evicted = any(begin < position for begin in self.evictions)
-        answers = {}
-        for key, changes in self.changes.items():
-            done = [c.value for c in changes if c.end <= position and c.good]
-            allowed: set[Value] = {done[-1] if done else None}
-            allowed |= {c.value for c in changes if c.begin < position < c.end}
-            answers[key] = allowed | ({None} if evicted else set())
-        return answers
-
 
 def perform(tier: SsdTier, step: Step) -> bool:
     """Carry out one step; return whether it did what it says."""

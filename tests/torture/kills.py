@@ -122,11 +122,13 @@ class Series:
         position, version = workload.replay(told, history, 0)
         self._version = max(self._version, version)
         allowed = dict(self._known)
-        for key, values in history.after_kill(position).items():
-            if not any(c.end <= position and c.good for c in history.changes[key]):
-                # Nothing was acknowledged: what was there before may still be.
-                values = values - {None} | allowed.get(key, {None})
-            allowed[key] = values
+        for key, changes in history.changes.items():
+            under_way = {c.value for c in changes if c.begin < position < c.end}
+            done = [c.value for c in changes if c.end <= position and c.good]
+            # Where nothing was acknowledged, what was there before may still be.
+            allowed[key] = under_way | ({done[-1]} if done else allowed.get(key, {None}))
+        if history.evictions:
+            allowed = {key: values | {None} for key, values in allowed.items()}
         return self._reopen(allowed)
 
     def _reopen(self, allowed: dict[bytes, set[bytes | None]]) -> Verdict:

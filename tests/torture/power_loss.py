@@ -7,7 +7,7 @@ Leaves out: damage (rot.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -39,9 +39,19 @@ def record(
 
 def sampled(seed: int, n_steps: int, n_images: int, config: SsdTierConfig = SMALL) -> Verdict:
     """Judge random images of one random script; every tenth crashes again while recovering."""
+    total = NOTHING
+    for verdict in each(seed, n_steps, n_images, config):
+        total += verdict
+    return total
+
+
+def each(
+    seed: int, n_steps: int, n_images: int, config: SsdTierConfig = SMALL
+) -> Iterator[Verdict]:
+    """Yield the verdict of each image, as `sampled` adds them up."""
     disk, history = record(seed, n_steps, config)
     rng = np.random.default_rng(seed)
-    return judge_images(disk.crash_images(rng, n_images), history, config, rng)
+    yield from judge_images(disk.crash_images(rng, n_images), history, config, rng)
 
 
 def judge_images(
@@ -49,16 +59,14 @@ def judge_images(
     history: History,
     config: SsdTierConfig,
     rng: np.random.Generator | None = None,
-) -> Verdict:
+) -> Iterator[Verdict]:
     """Open every image and compare what it answers with what it may."""
-    verdict = NOTHING
     for number, image in enumerate(images):
         allowed = history.after_power_loss(image.origin.position)
         if rng is not None and number % 10 == 0:
             image = _crash_again(image, config, rng)
         tier = open_small(image, image, config)
-        verdict += judge(tier, allowed)
-    return verdict
+        yield judge(tier, allowed)
 
 
 def _crash_again(image: SimDisk, config: SsdTierConfig, rng: np.random.Generator) -> SimDisk:

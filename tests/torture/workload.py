@@ -70,7 +70,8 @@ def work(folder: Path, kind: str, seed: int, first_version: int, pipe: int) -> N
         fields = (_VERBS.index(verb), step.number, version, step.n_bytes)
         os.write(pipe, _RECORD.pack(0, *fields, 1, 0))
         good = perform(tier, step)
-        evicted = min(tier.stats().counts.blocks_evicted, 0xFFFF)
+        counts = tier.stats().counts
+        evicted = min(counts.blocks_evicted + counts.blocks_dropped, 0xFFFF)
         os.write(pipe, _RECORD.pack(1, *fields, good, evicted))
         if rng.random() < 0.03:
             tier.close()

@@ -6,6 +6,7 @@ Leaves out: what is fixed by the format (frame.py, snapshot.py).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -73,17 +74,25 @@ class SsdTierConfig:
         smallest = MIN_SEGMENT_PAGES * PAGE_BYTES
         fits = self.segment_bytes % PAGE_BYTES == 0
         fits = fits and smallest <= self.segment_bytes <= MAX_SEGMENT_BYTES
-        fracs = 0 <= self.compact_below_frac <= 0.5 and 0 <= self.reinsert_frac <= 0.5
-        times = (self.read_deadline_s, self.write_deadline_s, self.read_only_retry_s)
         rules = [
             ("segment_bytes", fits, f"a multiple of {PAGE_BYTES}, {smallest}..{MAX_SEGMENT_BYTES}"),
             ("max_blocks", self.max_blocks is None or self.max_blocks >= 1, "at least 1"),
-            ("read_deadline_s", min(times) > 0, "positive, like all times"),
-            ("flush_every_s", self.flush_every_s is None or self.flush_every_s > 0, "positive"),
+            *(
+                (name, _is_time(getattr(self, name)), "a positive, finite number of seconds")
+                for name in ("read_deadline_s", "write_deadline_s", "read_only_retry_s")
+            ),
+            (
+                "flush_every_s",
+                self.flush_every_s is None or _is_time(self.flush_every_s),
+                "a positive, finite number of seconds, or None",
+            ),
             ("snapshot_every_segments", self.snapshot_every_segments >= 1, "at least 1"),
             ("errors_until_read_only", self.errors_until_read_only >= 1, "at least 1"),
             ("pool_bytes", self.pool_bytes >= 0, "at least 0"),
-            ("compact_below_frac", fracs, "0..0.5, like reinsert_frac"),
+            *(
+                (name, 0 <= getattr(self, name) <= 0.5, "0..0.5")
+                for name in ("compact_below_frac", "reinsert_frac")
+            ),
         ]
         return [(name, getattr(self, name), rule) for name, holds, rule in rules if not holds]
 
@@ -92,3 +101,7 @@ class SsdTierConfig:
         if self.max_blocks is not None:
             return self.max_blocks
         return max(_MIN_BLOCKS, self.capacity_bytes // _BYTES_PER_BLOCK)
+
+
+def _is_time(seconds: float) -> bool:
+    return math.isfinite(seconds) and seconds > 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import stat
 import weakref
 
 from workbench.tiering.async_io.engine import StorageError
@@ -39,6 +40,10 @@ class FolderLock:
                 f"{shown}/{LOCK}: cannot be opened: {why}; it must be a plain file that you may "
                 "write"
             ) from error
+        # A lock in a pipe or device would hold nothing and be written to.
+        if not stat.S_ISREG(os.fstat(self._fd).st_mode):
+            os.close(self._fd)
+            raise StorageError(f"{shown}/{LOCK}: is no plain file; remove it and open again")
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -96,7 +96,8 @@ def _compare(
 
 def _load_rows(core: Core, snapshot: Snapshot) -> None:
     """Enter the snapshot's blocks, but for those whose segment has another life by now."""
-    epochs = np.zeros(max(len(core.table.segments), snapshot.header.n_segments), np.uint64)
+    # No life has this number, nor 0, by which a snapshot says that a segment is to be scanned.
+    epochs = np.full(len(core.table.segments), -1).astype(np.uint64)
     for segment in core.table.segments:
         if segment.state != State.BAD:
             epochs[segment.number] = segment.epoch
