@@ -20,10 +20,12 @@ def new_disk() -> SimDisk:
     return SimDisk(clock=VirtualClock())
 
 
-def bare_core(disk: SimDisk, *rules: Fault, config: SsdTierConfig = SMALL) -> Core:
-    """Return a core that has not been opened, on a disk to which the given faults happen."""
+def bare_core(
+    disk: SimDisk, *rules: Fault, config: SsdTierConfig = SMALL, faults: Faults | None = None
+) -> Core:
+    """Return a core that has not been opened; the rules, or those of ``faults``, happen to it."""
     clock = VirtualClock()
-    faults = Faults(rules, seed=1)
+    faults = faults or Faults(rules, seed=1)
     core = Core.of(config, FaultIO(disk, faults, clock), FaultFolder(disk, faults), clock)
     core.store = STORE
     return core
