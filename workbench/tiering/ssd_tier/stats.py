@@ -71,7 +71,8 @@ class StoreStats:
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, int):
-                name = f"{_PREFIX}_{field.name}"
+                # By Prometheus' rules only counters end in _total.
+                name = f"{_PREFIX}_{field.name.removesuffix('_total')}"
                 lines += [f"# TYPE {name} gauge", f"{name} {value}"]
         lines += _labelled("state", state=self.state, reason=self.reason)
         lines += _labelled(

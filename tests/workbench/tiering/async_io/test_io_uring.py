@@ -4,6 +4,8 @@ import errno
 import gc
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 import weakref
@@ -390,3 +392,14 @@ def test_the_bench_of_the_suite_is_what_it_says(engine, disk_folder):
     bench = Bench(engine, disk_folder)
     bench.make("a", b"abc")
     assert bench.content("a") == b"abc"
+
+
+def test_loops_are_compiled_when_the_engine_is_made_and_not_within_a_deadline():
+    """In a process of its own, for in this one they are compiled already."""
+    script = (
+        "from kernels import ring; from workbench.tiering.async_io.io_uring import UringEngine; "
+        "UringEngine(depth=4); "
+        "print([len(f.signatures) for f in (ring.drive, ring.add_up, ring.next_misfit)])"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[1, 1, 1]"

@@ -164,3 +164,9 @@ def test_a_folder_in_the_place_of_the_lock_is_refused(tmp_path: Path) -> None:
     (tmp_path / LOCK).mkdir()
     with pytest.raises(StorageError, match="cannot be opened"):
         opened(tmp_path)
+
+
+def test_a_pipe_in_the_locks_place_is_refused_by_name(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / LOCK)
+    with pytest.raises(StorageError, match=f"{LOCK}: is no plain file"):
+        FolderLock(RealFolder(tmp_path), "store")
