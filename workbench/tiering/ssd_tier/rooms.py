@@ -40,13 +40,31 @@ def open_next(core: Core, deadline: Deadline) -> bool:
     core.table.seal()
     if not core.table.free():
         reclaim(core, deadline)
-    for segment in core.table.free():
-        if begin_lives(core, [segment], Use.USED, deadline) is None:
+    # One that failed before is better than none: the device may be well again.
+    for segment in [*core.table.free(), *core.table.renewable()][:1]:
+        if _begin_life(core, segment, Use.USED, deadline):
             core.table.open = segment
-            break
     if core.table.open is not None and not core.table.free():
-        reclaim(core, deadline)
+        _keep_spare(core, deadline)
     return core.table.open is not None
+
+
+def _keep_spare(core: Core, deadline: Deadline) -> None:
+    """Free a segment: one that failed before, if the device is well again, else by reclaim."""
+    for segment in core.table.renewable()[:1]:
+        if _begin_life(core, segment, Use.FREE, deadline):
+            return
+    reclaim(core, deadline)
+
+
+def _begin_life(core: Core, segment: Segment, use: Use, deadline: Deadline) -> bool:
+    """Give a segment a new epoch; everything in it is dead then. A failure is one of the device."""
+    error = begin_lives(core, [segment], use, deadline)
+    if error is not None:
+        core.health.failed(error)
+        return False
+    core.strays.forget_segment(segment.number)
+    return True
 
 
 def make_index_room(core: Core, deadline: Deadline) -> bool:
@@ -78,13 +96,10 @@ def reclaim(core: Core, deadline: Deadline, evict: bool = False) -> bool:
         _move(core, _worth_moving(core, victim, sparse), deadline)
     if not sync_frames(core, deadline):
         return False
-    failed = begin_lives(core, [victim], Use.FREE, deadline)
-    _evict_rest(core, victim)
-    if failed is not None:
-        return False
-    core.strays.forget_segment(victim.number)
-    core.counters.add(segments_reclaimed=1)
-    return True
+    is_free = _begin_life(core, victim, Use.FREE, deadline)
+    _evict_rest(core, victim, is_free)
+    core.counters.add(segments_reclaimed=int(is_free))
+    return is_free
 
 
 def _worth_moving(core: Core, victim: Segment, sparse: bool) -> list[tuple[bytes, Entry]]:
@@ -154,12 +169,13 @@ def _draft_again(frame: Frame, entry: Entry) -> Draft:
     )
 
 
-def _evict_rest(core: Core, victim: Segment) -> None:
+def _evict_rest(core: Core, victim: Segment, is_free: bool) -> None:
     """Give up what was not moved."""
     for key, entry in core.index.in_segment(victim.number):
         if core.index.remove(key, entry.sequence) is None:
             continue
-        # Where the segment's new life failed to begin, the frame may still be alive on disk.
-        core.strays.set_aside(key, entry)
+        if not is_free:
+            # The segment's new life failed to begin: the frame may still be alive on disk.
+            core.strays.set_aside(key, entry)
         unread = not entry.flags & EVER_READ
         core.counters.add(blocks_evicted=1, blocks_evicted_unread=int(unread))

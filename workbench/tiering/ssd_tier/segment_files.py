@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from workbench.tiering.async_io.engine import PAGE_BYTES, Request, StorageError
+from workbench.tiering.async_io.engine import PAGE_BYTES, DeadlineError, Request, StorageError
 from workbench.tiering.ssd_tier.core import Core
 from workbench.tiering.ssd_tier.deadline import Deadline
 from workbench.tiering.ssd_tier.device import first_error
@@ -179,8 +179,11 @@ def begin_lives(
 ) -> StorageError | None:
     """Give segments a new epoch, durably; every frame in them is dead from then on.
 
-    A segment for which that fails is BAD: nobody knows which epoch its headers show.
+    A segment for which that fails is BAD: nobody knows which epoch its headers show. Where there is
+    no time left nothing is tried, and nothing changes.
     """
+    if deadline.left_s() <= 0:
+        return DeadlineError("a segment's new life was not begun: the call's time is over")
     errors = {segment.number: _make_whole(core, segment) for segment in segments}
     whole = [segment for segment in segments if errors[segment.number] is None]
     for segment, error in zip(whole, _write_headers(core, whole, use, deadline), strict=True):
@@ -188,8 +191,10 @@ def begin_lives(
     for segment in segments:
         segment.end_page = segment.synced_page = FIRST_PAGE
         segment.state = State.FREE if use == Use.FREE else State.OPEN
-        if errors[segment.number] is not None:
+        if (error := errors[segment.number]) is not None:
             segment.state = State.BAD
+            # A late header must not land upon a later one.
+            segment.hung = segment.hung or isinstance(error, DeadlineError)
     return first_error(list(errors.values()))
 
 
@@ -221,7 +226,7 @@ def _make_whole(core: Core, segment: Segment) -> StorageError | None:
         folder.remove(name)
         folder.create(name, core.layout.segment_bytes)
         folder.sync()
-        segment.file = core.device.open(name)
+        segment.file = engine.open(folder.path(name))
         segment.n_pages = core.layout.segment_pages
 
     return core.device.change(replace_file)

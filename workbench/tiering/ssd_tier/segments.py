@@ -22,7 +22,7 @@ class State(enum.IntEnum):
     FREE = 1
     OPEN = 2
     SEALED = 3
-    BAD = 4  # it could not be emptied safely; readable, never written until the next opening
+    BAD = 4  # its new life failed to begin: it holds nothing that counts, and may be tried again
 
 
 @dataclass(slots=True)
@@ -70,6 +70,11 @@ class SegmentTable:
         """Return the segments without frames, the longest free first."""
         free = [s for s in self.segments if s.state == State.FREE and not s.hung]
         return sorted(free, key=lambda segment: segment.epoch)
+
+    def renewable(self) -> list[Segment]:
+        """Return the bad segments that may be tried again, the longest untried first."""
+        bad = [s for s in self.segments if s.state == State.BAD and not s.hung]
+        return sorted(bad, key=lambda segment: segment.epoch)
 
     def dirty(self) -> list[Segment]:
         """Return the segments with frames that a power loss may take."""
