@@ -170,3 +170,9 @@ def test_a_pipe_in_the_locks_place_is_refused_by_name(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / LOCK)
     with pytest.raises(StorageError, match=f"{LOCK}: is no plain file"):
         FolderLock(RealFolder(tmp_path), "store")
+
+
+def test_a_pipe_in_the_place_of_the_lock_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / LOCK)
+    with pytest.raises(StorageError, match="plain file"):
+        opened(tmp_path)
