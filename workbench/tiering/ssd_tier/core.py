@@ -39,6 +39,7 @@ class Core:
     durable_sequence : int   frames up to this number survive power loss
     filled_segments : int    since the last snapshot
     snapshot_bytes : int     length of the published snapshot, 0 if there is none
+    snapshot_temp_bytes      and of one that could be neither published nor removed
     """
 
     config: SsdTierConfig
@@ -58,6 +59,7 @@ class Core:
     durable_sequence: int = 0
     filled_segments: int = 0
     snapshot_bytes: int = 0
+    snapshot_temp_bytes: int = 0
     closed: bool = False
     writer: threading.RLock = field(default_factory=threading.RLock)
     _admission_lock: threading.Lock = field(default_factory=threading.Lock)

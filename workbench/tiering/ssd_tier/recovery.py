@@ -179,6 +179,8 @@ def _apply(core: Core, header: Header, is_torn: bool) -> None:
 def _settle(core: Core, scan: Scan) -> None:
     """Close a scanned segment behind its last frame; what may not be synced will be."""
     segment = scan.segment
+    if scan.unread:
+        core.strays.doubt(segment.number)
     segment.end_page = scan.end_page
     unsynced = [h.page for h in scan.frames if h.sequence > core.durable_sequence]
     segment.synced_page = min(unsynced, default=scan.end_page)

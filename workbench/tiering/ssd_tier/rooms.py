@@ -19,7 +19,7 @@ from workbench.tiering.ssd_tier.index import EVER_READ, Entry
 from workbench.tiering.ssd_tier.reading import Frame, Wanted, load
 from workbench.tiering.ssd_tier.segment_files import begin_lives
 from workbench.tiering.ssd_tier.segment_header import Use
-from workbench.tiering.ssd_tier.segments import Segment
+from workbench.tiering.ssd_tier.segments import Segment, State
 from workbench.tiering.ssd_tier.writer import append, condemn
 
 # Memory that moving takes at once.
@@ -87,6 +87,9 @@ def reclaim(core: Core, deadline: Deadline, evict: bool = False) -> bool:
     victim, sparse = core.table.victim(core.index, core.config.compact_below_frac)
     if evict:
         victim = core.table.oldest(core.index)
+    elif doubted := [core.table[n] for n in core.strays.doubted()]:
+        # First of all: a tombstone elsewhere may speak against something in it.
+        victim = next((one for one in doubted if one.state == State.SEALED), victim)
     # Marks and tombstones in it are needed until what they speak against is dead on disk.
     if victim is None or not flush(core, deadline):
         return False

@@ -35,6 +35,7 @@ class Scan:
     page, stop : int   next page to look at, first page not to
     ahead : int        pages to read at once
     lost : bool        a header was damaged, and the next whole one is looked for
+    unread : bool      something could not be read, this time
     end_page : int     behind the last frame found
     """
 
@@ -44,6 +45,7 @@ class Scan:
     end_page: int
     ahead: int = 1
     lost: bool = False
+    unread: bool = False
     frames: list[Header] = field(default_factory=list)
 
     @property
@@ -92,11 +94,12 @@ def _step_over(scan: Scan, error: StorageError) -> None:
     """Skip what cannot be read: page by page, or all of it if the device does not even answer."""
     if isinstance(error, DeadlineError):
         scan.page = scan.stop
+        scan.unread = True
     elif scan.ahead > 1:
         scan.ahead = 1
     else:
         scan.page += 1
-        scan.lost = True
+        scan.lost = scan.unread = True
 
 
 def _look_through(store: bytes, scan: Scan, buffer: memoryview) -> None:

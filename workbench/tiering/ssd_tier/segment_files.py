@@ -217,16 +217,21 @@ def _write_headers(
 
 def _make_whole(core: Core, segment: Segment) -> StorageError | None:
     """Replace a file that was cut, or written beyond its end; nothing in it is wanted any more."""
-    if segment.n_pages == core.layout.segment_pages:
+    if segment.n_pages == core.layout.segment_pages and segment.file:
         return None
     name, folder, engine = segment_name(segment.number), core.device.folder, core.device.engine
 
     def replace_file() -> None:
-        engine.forget(segment.file)
-        folder.remove(name)
+        # It may have failed at any of these steps before.
+        if segment.file:
+            engine.forget(segment.file)
+            segment.file = 0
+        if name in folder.names():
+            folder.remove(name)
+            segment.n_pages = 0
         folder.create(name, core.layout.segment_bytes)
+        segment.n_pages = core.layout.segment_pages
         folder.sync()
         segment.file = engine.open(folder.path(name))
-        segment.n_pages = core.layout.segment_pages
 
     return core.device.change(replace_file)

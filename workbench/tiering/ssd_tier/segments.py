@@ -31,7 +31,7 @@ class Segment:
 
     Attributes
     ----------
-    file : int          the engine's handle
+    file : int          the engine's handle; 0 while there is none
     n_pages : int       of the file as it was found; other than the layout's if it was cut, or if a
                         write went astray beyond its end
     epoch : int         its life: the store's sequence number when the life began

@@ -7,8 +7,6 @@ Leaves out: the format (snapshot.py).
 
 from __future__ import annotations
 
-import contextlib
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -57,11 +55,11 @@ def publish(core: Core, deadline: Deadline) -> bool:
     )
     encode(buffer[:PAGE_BYTES], buffer[PAGE_BYTES:], header, _segment_rows(core), rows)
     if not _write(core, buffer, deadline):
+        remove_leftovers(core)
         core.counters.add(snapshots_failed=1)
         return False
     core.counters.add(snapshots=1)
     core.filled_segments = 0
-    core.snapshot_bytes = n_bytes
     return True
 
 
@@ -69,11 +67,11 @@ def _segment_rows(core: Core) -> NDArray[np.void]:
     """Return the segments' table.
 
     Blocks that could not be loaded are known to this process only: their segments get epoch 0, so
-    that the next opening scans them. Where a frame could not be marked dead, all segments do: what
-    speaks against it may be a tombstone anywhere.
+    that the next opening scans them. Where a frame could not be marked dead, or not be read, all
+    segments do: what speaks against it may be a tombstone anywhere.
     """
     uncertain = core.strays.segments_set_aside()
-    if core.strays.stuck():
+    if core.strays.stuck() or core.strays.doubted():
         uncertain = {segment.number for segment in core.table.segments}
     rows = np.zeros(len(core.table.segments), SEGMENT_ROW_DTYPE)
     for segment in core.table.segments:
@@ -89,6 +87,7 @@ def _write(core: Core, content: memoryview, deadline: Deadline) -> bool:
         return False
     if core.device.change(lambda: folder.create(SNAPSHOT_TEMP, content.nbytes)):
         return False
+    core.snapshot_temp_bytes = content.nbytes
     try:
         file = core.device.open(SNAPSHOT_TEMP)
     except StorageError:
@@ -101,7 +100,10 @@ def _write(core: Core, content: memoryview, deadline: Deadline) -> bool:
     error = error or first_error(core.device.sync([file], deadline))
     core.device.engine.forget(file)
     error = error or core.device.change(lambda: folder.replace(SNAPSHOT_TEMP, SNAPSHOT))
-    return (error or core.device.change(folder.sync)) is None
+    if error is not None:
+        return False
+    core.snapshot_bytes, core.snapshot_temp_bytes = content.nbytes, 0
+    return core.device.change(folder.sync) is None
 
 
 def find_snapshot(core: Core) -> Snapshot | None:
@@ -151,7 +153,11 @@ def _fetch(core: Core, file: int, offset: int, target: memoryview) -> None:
 
 
 def remove_leftovers(core: Core) -> None:
-    """Remove the temporary file of a snapshot that was never published."""
-    if SNAPSHOT_TEMP in core.device.folder.names():
-        with contextlib.suppress(StorageError):
-            core.device.folder.remove(SNAPSHOT_TEMP)
+    """Remove the temporary file of a snapshot that was not published, or count it."""
+    folder = core.device.folder
+    if SNAPSHOT_TEMP not in folder.names():
+        core.snapshot_temp_bytes = 0
+        return
+    core.snapshot_temp_bytes = folder.size(SNAPSHOT_TEMP)
+    if core.device.change(lambda: folder.remove(SNAPSHOT_TEMP)) is None:
+        core.snapshot_temp_bytes = 0

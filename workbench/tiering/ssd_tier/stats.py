@@ -127,5 +127,6 @@ def gather(core: Core, locked: bool) -> StoreStats:
 def disk_bytes(core: Core, locked: bool) -> int:
     """Return the lengths of all files of a store, as it believes them to be."""
     page_bytes = core.layout.segment_bytes // core.layout.segment_pages
+    snapshots = core.snapshot_bytes + core.snapshot_temp_bytes
     segments = sum(segment.n_pages for segment in core.table.segments) * page_bytes
-    return segments + core.snapshot_bytes + (LOCK_BYTES if locked else 0)
+    return segments + snapshots + (LOCK_BYTES if locked else 0)

@@ -41,6 +41,7 @@ class Strays:
     def __init__(self) -> None:
         self._condemned: dict[tuple[int, int], Stray] = {}
         self._unloadable: dict[bytes, Entry] = {}
+        self._unread: set[int] = set()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -61,12 +62,21 @@ class Strays:
         with self._lock:
             return self._unloadable.pop(key, None)
 
-    def concerns(self, key: bytes) -> bool:
-        """Return whether any stray frame has this key."""
+    def doubt(self, segment: int) -> None:
+        """Note a segment of which not all could be read: it may hold a frame of any key."""
         with self._lock:
-            return key in self._unloadable or any(
-                stray.key == key for stray in self._condemned.values()
-            )
+            self._unread.add(segment)
+
+    def doubted(self) -> set[int]:
+        """Return the segments of which not all could be read."""
+        with self._lock:
+            return set(self._unread)
+
+    def concerns(self, key: bytes) -> bool:
+        """Return whether any stray frame has this key, or may have it."""
+        with self._lock:
+            known = key in self._unloadable or bool(self._unread)
+            return known or any(stray.key == key for stray in self._condemned.values())
 
     def pending(self) -> list[Stray]:
         """Return the frames that wait to be marked."""
@@ -92,6 +102,7 @@ class Strays:
     def forget_segment(self, segment: int) -> None:
         """Forget everything in a segment whose epoch has moved on."""
         with self._lock:
+            self._unread.discard(segment)
             self._condemned = {
                 place: stray for place, stray in self._condemned.items() if place[0] != segment
             }
