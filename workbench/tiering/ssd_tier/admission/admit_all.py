@@ -1,4 +1,4 @@
-"""Admit every block.
+"""Admit every block that is offered.
 
 Follows: the write-through default of cache tiers.
 Leaves out: sparing the device.
