@@ -23,13 +23,12 @@ from workbench.tiering.async_io.engine import (
 )
 from workbench.tiering.async_io.files import OpenFile
 from workbench.tiering.async_io.real_files import RealFiles
-from workbench.tiering.async_io.ring import Ring
+from workbench.tiering.async_io.ring import Ring, load_loops
 from workbench.tiering.async_io.ring_jobs import RegisteredBuffers, RingJobs
 from workbench.tiering.async_io.ring_pool import RingPool
 
 # Rings, and so batches under way at once; further threads wait for one of them.
 MOST_RINGS = 4
-_LOADING_S = 120.0
 # The queue is filled and emptied an eighth at a time: waking up for every single completion costs
 # as much as the device does, waiting for many lets the queue run dry.
 _STEPS_A_DEPTH = 8
@@ -71,16 +70,18 @@ class UringEngine(RealFiles):
         ------
         RingRefusedError   if the system has no io_uring that can be used
         StorageError       if ``depth`` or ``rings`` is out of range
+
+        Cost    about a second for the first engine of a process, which loads the ring's loops.
         """
         if not 1 <= depth <= 4096 or rings < 1:
             raise StorageError(f"depth={depth} must be 1 to 4096, rings={rings} at least 1")
         super().__init__(direct=direct, write_through=write_through)
+        load_loops()
         self._depth = depth
         self._step = max(1, depth // _STEPS_A_DEPTH)
         self._rings = RingPool(depth, rings, fixed)
         self._reason = self._rings.fixed_reason
         self._registered = RegisteredBuffers(fixed) if fixed and not self._reason else None
-        self._load_loops()
 
     def submit(
         self, batch: Sequence[Request], deadline_s: float = DEFAULT_DEADLINE_S
@@ -117,16 +118,6 @@ class UringEngine(RealFiles):
             self._rings.close(monotonic_ns() + int(DEFAULT_DEADLINE_S * 1e9))
         else:
             self._rings.discard()
-
-    def _load_loops(self) -> None:
-        """Compile or load the loops now, which no batch's deadline allows for."""
-        end_ns = monotonic_ns() + int(_LOADING_S * 1e9)
-        jobs = RingJobs((), {}, self._registered)
-        ring = self._rings.check_out(end_ns)
-        if ring is not None:
-            self._run(ring, jobs, end_ns)
-        jobs.counts()
-        jobs.conclude(0.0, monotonic_ns(), 0)
 
     def _pinned(self) -> int:
         return self._rings.n_pinned

@@ -32,6 +32,7 @@ _NEEDED = {"SINGLE_MMAP": 1 << 0, "NODROP": 1 << 1, "EXT_ARG": 1 << 8}
 _SQES_OFFSET = 0x10000000
 _CLOCK_CALL = {"x86_64": 228, "aarch64": 113}
 _PARAMS_BYTES = 120
+_LOADING_NS = 60 * 10**9
 _NO_JOBS = np.zeros((1, loops.JOB_COLUMNS), dtype=np.int64)
 
 # Rings that were closed while the device still had requests of theirs: kept to the process's end.
@@ -219,6 +220,27 @@ class Ring:
             _libc().munmap(place, n_bytes)
         self._mapped.clear()
         os.close(self._fd)
+
+
+@functools.cache
+def load_loops() -> None:
+    """Let Numba load (or compile, the first time ever) every loop, so that no request pays for it.
+
+    Raises
+    ------
+    RingRefusedError   if the system refuses a ring
+
+    Cost    about a second the first time in a process; some more when nothing is cached on disk.
+    """
+    ring, jobs = Ring(1), np.zeros((1, loops.JOB_COLUMNS), dtype=np.int64)
+    ring.begin()
+    ring.drive(jobs, loops.next_misfit(jobs, 0, 1), True, 1, monotonic_ns() + _LOADING_NS)
+    loops.count_whole(jobs, 0, 1)
+    loops.add_up(jobs, np.zeros(5, dtype=np.int64))
+    ring.give_up(jobs, lambda row: None)
+    loops.enter(ring.words, 0, 0)
+    loops.reap(ring.words, ring.slots, ring.free, jobs, 0)
+    ring.close(0)
 
 
 def _set_up(n_entries: int) -> tuple[int, bytes]:

@@ -3,10 +3,13 @@
 import errno
 import os
 import struct
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
+from numba import config
 
 from kernels import ring as loops
 from tests.workbench.tiering.async_io.rings import refused
@@ -110,6 +113,44 @@ def test_a_ring_that_cannot_be_mapped_is_closed(monkeypatch):
     with pytest.raises(RingRefusedError, match="could not be mapped"):
         Ring(4)
     assert os.listdir("/dev/fd") == before
+
+
+LOADED = """
+import sys
+from pathlib import Path
+from kernels import ring as loops
+from workbench.tiering.async_io import ring
+from workbench.tiering.async_io.io_uring import UringEngine
+from workbench.tiering.async_io.engine import Request
+UringEngine(depth=2).close()
+names = ["drive", "enter", "reap", "cancel", "withdraw", "abandon"]
+names += ["next_misfit", "count_whole", "add_up"]
+before = {name: len(getattr(loops, name).signatures) for name in names}
+assert all(before.values()), before
+with UringEngine(depth=2) as engine:
+    file = engine.open(Path(sys.argv[1]))
+    buffer = memoryview(bytearray(8))
+    engine.submit([Request("read", 99, 0, buffer), Request("sync", file)])
+    engine.submit([Request("read", file, 0, buffer)], deadline_s=1e-9)
+    engine.stats()
+assert before == {name: len(getattr(loops, name).signatures) for name in names}
+"""
+
+
+@pytest.mark.skipif(config.DISABLE_JIT, reason="nothing is compiled")
+def test_an_open_engine_has_every_loop_loaded(disk_folder):
+    """Else the first request would pay for it, out of its own deadline."""
+    (disk_folder / "file").write_bytes(bytes(8))
+    root = Path(__file__).parents[4]
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, str(disk_folder / "file")],
+        cwd=root,
+        env=os.environ | {"PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_kernels_structures_have_the_sizes_assumed():
