@@ -1,11 +1,19 @@
 """What was flushed survives; what a failed sync left in doubt is claimed by nobody."""
 
-import numpy as np
+from __future__ import annotations
 
-from tests.torture.stores import open_small
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.torture.model import key_of
+from tests.torture.stores import SMALL, open_small
 from tests.workbench.tiering.ssd_tier.conftest import Bench
+from tests.workbench.tiering.ssd_tier.faulty_store import block, open_faulty
+from workbench.tiering.async_io.faults import Fault
 from workbench.tiering.ssd_tier import SsdTier
-from workbench.tiering.ssd_tier.durability import conclude
+from workbench.tiering.ssd_tier.durability import conclude, flush
 from workbench.tiering.ssd_tier.frame import Kind, unpack
 
 A, B, C = b"a" * 32, b"b" * 32, b"c" * 32
@@ -108,3 +116,102 @@ def test_concluding_writes_down_what_is_durable(bench: Bench) -> None:
     assert mark.kind == Kind.MARK
     assert mark.durable == bench.core.durable_sequence
     assert bench.core.table.open is None
+
+
+def test_a_failed_flush_claims_nothing_new() -> None:
+    store = open_faulty()
+    store.tier.put(key_of(1), block(1))
+    assert store.tier.flush()
+    claimed = store.core.durable_sequence
+    store.tier.put(key_of(2), block(2))
+    store.fail(Fault("error", "sync", nth=1))
+    assert not store.tier.flush()
+    assert store.core.durable_sequence == claimed
+    assert store.counts.sync_errors == store.counts.flushes_failed == 1
+
+
+def test_a_failed_sync_is_not_made_good_by_a_later_one() -> None:
+    """Fsyncgate: the second sync says yes although the system threw the pages away."""
+    store = open_faulty()
+    store.tier.put(key_of(1), block(1))
+    assert store.tier.flush()
+    store.tier.put(key_of(2), block(2))
+    store.fail(Fault("error", "sync", nth=1))
+    assert not store.tier.flush()
+    assert store.tier.flush()
+    assert not store.tier.contains(key_of(2)), "nobody may count on it any more"
+    assert store.counts.blocks_dropped == 1
+    assert store.tier.put(key_of(2), block(2)), "it can be put again"
+    assert store.counts.puts_unchanged == 0, "and is written again"
+    assert store.tier.flush()
+    for tier in store.after_power_loss(10):
+        assert [tier.get(key_of(n)) for n in (1, 2)] == [block(1), block(2)]
+
+
+@pytest.mark.parametrize("kind", ["error", "hang"])
+def test_whichever_sync_fails_what_was_claimed_survives_and_nothing_else_is_claimed(
+    kind: str,
+) -> None:
+    nth = 0
+    while True:
+        nth += 1
+        store = open_faulty()
+        store.fail(Fault(kind, "sync", nth=nth))  # type: ignore[arg-type]
+        claimed: dict[int, bytes | None] = {}
+        for number in range(18):
+            if store.tier.put(key_of(number % 6), block(number % 6, number)):
+                claimed.pop(number % 6, None)
+            if number % 3 == 2 and store.tier.flush():
+                claimed = {n: store.tier.get(key_of(n)) for n in range(6)}
+        if not store.faults.injected:
+            break
+        given_up = store.counts.blocks_evicted + store.counts.blocks_forgotten
+        for tier in store.after_power_loss(3, seed=nth):
+            wrong = [n for n, value in claimed.items() if tier.get(key_of(n)) != value]
+            assert len(wrong) <= given_up, (nth, wrong)
+            answers = {n: tier.get(key_of(n)) for n in range(6)}
+            versions = {n: {None, *(block(n, v) for v in range(n, 18, 6))} for n in range(6)}
+            assert all(answers[n] in versions[n] for n in range(6)), nth
+    assert nth > 5
+
+
+def test_a_flush_of_nothing_new_syncs_nothing() -> None:
+    store = open_faulty()
+    store.tier.put(key_of(1), block(1))
+    assert store.tier.flush()
+    calls = store.faults.calls.copy()
+    assert store.tier.flush()
+    assert store.faults.calls == calls
+
+
+def test_a_failed_put_never_surfaces_after_a_flush() -> None:
+    """The put's bytes are on the disk, whole, and yet it was refused."""
+    store = open_faulty()
+    store.tier.put(key_of(1), block(1, 0))
+    store.fail(Fault("short", "write", nth=1, keep_bytes=3 * 4096))
+    assert not store.tier.put(key_of(1), block(1, 1))
+    assert store.tier.flush()
+    for tier in (store.tier, store.killed(), *store.after_power_loss(10)):
+        assert tier.get(key_of(1)) == block(1, 0)
+
+
+def test_without_time_nothing_is_claimed() -> None:
+    store = open_faulty()
+    store.tier.put(key_of(1), block(1))
+    before = store.core.durable_sequence
+    assert not flush(store.core, store.core.deadline(0))
+    assert store.core.durable_sequence == before
+
+
+def test_many_overwritten_frames_are_all_marked() -> None:
+    config = replace(SMALL, segment_bytes=1 << 21, capacity_bytes=8 << 21, pool_bytes=1 << 22)
+    store = open_faulty(config)
+    for version in range(300):
+        store.tier.put(key_of(1), b"%d" % version)
+    assert store.tier.stats().strays == 299
+    assert store.tier.flush()
+    assert store.tier.stats().strays == 0
+    # Even if the one that counts is damaged, none of the others comes back.
+    name, offset = store.place(1)
+    store.disk.rot(name, offset, bytes(256))
+    assert store.killed().get(key_of(1)) is None

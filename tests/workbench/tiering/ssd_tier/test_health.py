@@ -1,5 +1,7 @@
 """Writes stop after so many failures in a row, and one is tried now and then."""
 
+import threading
+
 from workbench.tiering.async_io.clock import VirtualClock
 from workbench.tiering.async_io.engine import StorageError
 from workbench.tiering.ssd_tier.health import Health
@@ -44,3 +46,44 @@ def test_a_clock_that_jumps_back_a_day_does_not_lock_writes_out() -> None:
     health.failed(StorageError("x"))
     clock.sleep(86400)
     assert health.may_write()
+
+
+def test_while_read_only_each_interval_lets_one_write_through() -> None:
+    clock = VirtualClock()
+    health = Health(clock, 1, 30)
+    health.failed(StorageError("the first"))
+    tried = 0
+    for _ in range(300):
+        clock.sleep(1)
+        if health.may_write():
+            tried += 1
+            health.failed(StorageError("again"))
+    assert tried == 10
+    assert "the first" in health.reason, "the reason is said once, and kept"
+
+
+def test_among_many_threads_one_gets_the_try() -> None:
+    clock = VirtualClock()
+    health = Health(clock, 1, 30)
+    health.failed(StorageError("x"))
+    clock.sleep(31)
+    start, granted = threading.Barrier(8), []
+
+    def ask() -> None:
+        start.wait(10)
+        granted.append(health.may_write())
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert granted.count(True) == 1
+
+
+def test_a_healthy_store_has_no_reason_and_writes_freely() -> None:
+    health = Health(VirtualClock(), 2, 30)
+    assert all(health.may_write() for _ in range(10))
+    health.failed(StorageError("once"))
+    assert health.may_write()
+    assert health.reason == ""
