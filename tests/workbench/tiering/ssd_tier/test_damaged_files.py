@@ -71,11 +71,11 @@ def test_a_segment_cut_at_any_page_keeps_what_lies_before_the_cut(
 @pytest.mark.parametrize("lose_index", [False, True])
 def test_every_file_of_the_smallest_store_cut_at_every_sector(lose_index: bool) -> None:
     config = replace(
-        SMALL, capacity_bytes=9 * 8 * PAGE_BYTES, segment_bytes=8 * PAGE_BYTES, max_blocks=20
+        SMALL, capacity_bytes=5 * 8 * PAGE_BYTES, segment_bytes=8 * PAGE_BYTES, max_blocks=8
     )
     disk = sim_disk()
     tier = open_small(disk, disk, config)
-    blocks = fill(tier, 8, 3000)
+    blocks = fill(tier, 4, 3000)
     tier.close()
     others = {
         name: {key for key in blocks if segment_of(tier, key) != name} for name in disk.names()
