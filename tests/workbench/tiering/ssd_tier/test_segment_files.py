@@ -127,6 +127,11 @@ class TestMaking:
             enter_segments(core, found_on(core))
         after = content(disk)
         assert {name: after[name] for name in before} == before
+        # What was made stays, and the next opening makes the rest.
+        assert after.keys() - before.keys() == {segment_name(1)}
+        again = bare_core(disk)
+        enter_segments(again, found_on(again))
+        assert len(disk.names()) == 6
 
     def test_a_full_disk_leaves_nothing(self):
         disk = SimDisk(capacity_bytes=4 * SEGMENT_BYTES)
