@@ -222,6 +222,13 @@ class TestFinding:
         one = found_on(bare_core(disk))[2]
         assert (one.n_pages, one.header.epoch) == (SEGMENT_PAGES + 1, core.table[2].epoch)
 
+    def test_the_second_header_is_looked_for_where_it_was_put(self):
+        disk = new_disk()
+        core = made(disk)
+        disk.rot(segment_name(2), 0, b"\xff" * PAGE_BYTES)
+        disk.rot(segment_name(2), SEGMENT_BYTES, b"\xff" * 3 * PAGE_BYTES)
+        assert found_on(bare_core(disk))[2].header.epoch == core.table[2].epoch
+
     def test_another_version_is_refused(self):
         disk = new_disk()
         made(disk)
