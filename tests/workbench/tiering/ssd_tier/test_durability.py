@@ -215,3 +215,13 @@ def test_many_overwritten_frames_are_all_marked() -> None:
     name, offset = store.place(1)
     store.disk.rot(name, offset, bytes(256))
     assert store.killed().get(key_of(1)) is None
+
+
+def test_a_flush_claims_exactly_what_was_written_before_it() -> None:
+    store = open_faulty()
+    store.tier.put(key_of(1), block(1))
+    newest = store.core.next_sequence - 1
+    assert store.tier.flush()
+    assert store.core.durable_sequence == newest == store.entry(1).sequence
+    store.tier.put(key_of(2), block(2))
+    assert store.core.durable_sequence < store.entry(2).sequence
