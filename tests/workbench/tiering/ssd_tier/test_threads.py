@@ -119,7 +119,7 @@ def test_no_view_is_torn_and_sums_agree(config: SsdTierConfig) -> None:
 def test_no_view_is_torn_on_a_real_folder(disk_folder: Path) -> None:
     folder = disk_folder / "store"
     with real_store(folder, replace(REAL_TIGHT, flush_every_s=0.05)) as tier:
-        in_threads(mix(tier, 12))
+        in_threads(mix(tier, 6))
         assert_sums(tier)
         counts = tier.stats().counts
         assert counts.misses_damaged == counts.misses_failed == 0
