@@ -1,0 +1,42 @@
+"""Whichever call goes wrong, in whichever way, only misses come of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.torture import faults, rot
+from tests.torture.faults import Case
+
+# Every kind of call; the torture run has longer scripts and more seeds.
+CASES = [case for case in faults.cases() if case.op not in ("read", "open")]
+READS = [case for case in faults.cases() if case.op in ("read", "open")]
+
+
+@pytest.mark.parametrize("case", CASES, ids=Case.told)
+def test_the_nth_call_fails_for_every_n(case: Case) -> None:
+    problems = [faults.told(outcome) for outcome in faults.run_case(case, seed=2, n_steps=8)]
+    assert [problem for problem in problems if problem] == []
+
+
+@pytest.mark.parametrize("case", READS, ids=Case.told)
+def test_the_nth_read_fails_for_every_n(case: Case) -> None:
+    problems = [faults.told(outcome) for outcome in faults.run_case(case, seed=3, n_steps=4)]
+    assert [problem for problem in problems if problem] == []
+
+
+def test_every_block_in_the_place_of_every_other_is_a_miss() -> None:
+    n, verdict = rot.sum_up(rot.misdirected_pairs(16))
+    assert n == 16 * 15
+    assert verdict.wrong == []
+
+
+def test_files_cut_at_every_sector_of_the_first_pages_and_every_page_after() -> None:
+    n, verdict = rot.sum_up(rot.truncations(every=2048))
+    assert n > 300
+    assert verdict.wrong == []
+
+
+def test_random_bits_of_all_files() -> None:
+    n, verdict = rot.sum_up(rot.random_flips(5, 250))
+    assert n == 250
+    assert verdict.wrong == []
