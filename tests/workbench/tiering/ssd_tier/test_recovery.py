@@ -440,3 +440,29 @@ def test_settings_that_are_no_geometry_may_change_between_openings() -> None:
     tier = SsdTier.open(disk, config, disk)
     assert answers(tier, blocks) == blocks
     assert REAL.segment_bytes == config.segment_bytes
+
+
+def test_an_old_copy_of_a_segment_brings_no_deleted_block_back() -> None:
+    disk = sim_disk()
+    tier = open_small(disk, disk)
+    fill(tier, 4, 9000)
+    tier.flush()
+    entry = tier._core.index.get(key_of(0))
+    assert entry is not None
+    name = f"segment-{entry.segment:05d}"
+    old = disk.content(name)
+    epoch = tier._core.table[entry.segment].epoch
+    for number in range(4):
+        tier.delete(key_of(number))
+    version = 0
+    while tier._core.table[entry.segment].epoch == epoch:
+        version += 1
+        assert tier.put(key_of(9), value_of(9, version, 9000))
+    # By now neither the tombstones nor the marks against the old frames need be anywhere.
+    for later in range(version + 1, version + 60):
+        assert tier.put(key_of(9), value_of(9, later, 9000))
+    tier.close()
+    disk = disk.reopened()
+    disk.rot(name, 0, old)
+    again = open_small(disk, disk)
+    assert again.get_many(list(map(key_of, range(4)))) == [None] * 4
