@@ -122,6 +122,8 @@ class BufferPool:
 
 def _slab_buffers(size: int) -> int:
     """Return how many buffers are cut from one slab: enough of the larger for huge pages."""
+    if size >= _HUGE_PAGE:
+        return 1
     return _SMALL_BUFFERS if size < _HUGE_FROM else max(_SMALL_BUFFERS, _HUGE_PAGE // size)
 
 
