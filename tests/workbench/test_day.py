@@ -102,7 +102,7 @@ def test_the_verdict_is_shown_kept_and_never_raises(opened, shown, low, high, st
 def test_wrong_parameters_open_nothing(runs_folder, data_folder):
     with pytest.raises(UsageError, match="blck_kib; did you mean block_kib"):
         day.open("day01", {"In": ["# Parameters\nblck_kib = 4"], "blck_kib": 4})
-    with pytest.raises(UsageError, match="unknown day day10; did you mean day01"):
+    with pytest.raises(UsageError, match="unknown day day10; did you mean day0"):
         day.open("day10", {})
     assert registry.runs() == []
 
