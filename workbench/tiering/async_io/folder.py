@@ -13,19 +13,18 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from workbench.paths import shown
 from workbench.tiering.async_io.blocking import flush
 from workbench.tiering.async_io.engine import StorageError
+from workbench.tiering.closing import Closing
 
 _CHUNK_BYTES = 1 << 20
 # What posix_fallocate answers where the file system cannot reserve room.
 _NO_FALLOCATE = {errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL, errno.ENOSYS}
 
 
-class RealFolder:
+class RealFolder(Closing):
     """One folder on a real file system; answers `engine.Folder`."""
 
     def __init__(self, path: Path) -> None:
@@ -133,17 +132,6 @@ class RealFolder:
         except OSError as error:
             why = os.strerror(error.errno or 0)
             raise StorageError(f"{shown(self._path / name)}: cannot be {done}: {why}") from error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _plain(name: str) -> str:

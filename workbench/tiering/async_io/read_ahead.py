@@ -8,12 +8,10 @@ Leaves out: patterns with a stride, backward readers, knowing a file's length.
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from time import monotonic_ns
 
-from workbench.tiering.async_io.buffers import aligned_buffer
+from workbench.tiering.async_io.chunk_memory import ChunkMemory
 from workbench.tiering.async_io.engine import (
     PAGE_BYTES,
     Completion,
@@ -23,16 +21,14 @@ from workbench.tiering.async_io.engine import (
     StorageError,
 )
 from workbench.tiering.async_io.gain import Gain
+from workbench.tiering.async_io.heads import FILE_BITS, Heads, head_key
+from workbench.tiering.async_io.read_ahead_stats import ReadAheadStats
+from workbench.tiering.async_io.read_plan import Plan
 from workbench.tiering.async_io.stream import Chunk, Piece, Stream
 from workbench.tiering.async_io.ticket import DroppedError, Settled
 
 Fetch = Callable[[Sequence[Request], float, Settled], None]
 
-# Ends of reads that a next read may continue; two a batch are noted. Few, because among many in a
-# small file random reads meet one by chance.
-_CANDIDATES = 16
-# A key holds position and file; files beyond 2^20 handles are not followed apart, only checked.
-_FILE_BITS = 20
 # After so many batches without a stream only two of every sixteen are looked at: enough to find the
 # next one. A read that goes on where one ended keeps it awake for some batches.
 _QUIET_AFTER, _LOOK_EVERY, _AWAKE_FOR = 16, 16, 4
@@ -47,59 +43,6 @@ _RATE_WEIGHT = 1 / 8
 _IDLE_TURNS = 64
 # How long a read waits at most for bytes that are on their way before it gets them itself.
 _PATIENCE_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class ReadAheadStats:
-    """Counters: ``reads == hits + partial + misses``, ``chunks == used + wasted + failed + held``.
-
-    Attributes
-    ----------
-    reads, hits, partial, misses : int      read requests, and those served from memory: whole, in
-                                            part, not at all
-    hit_bytes : int                         served from memory
-    chunks, used, wasted, failed, held      pieces read ahead: of which bytes were used; dropped
-                                            unused (overwritten, or their reader went elsewhere);
-                                            that the engine or a full queue refused; now in memory
-                                            or on their way
-    fetched_bytes, wasted_bytes : int       asked of the engine; never handed to a reader
-    rate : float                            recent share of chunks that were used, 0..1
-    """
-
-    reads: int
-    hits: int
-    partial: int
-    misses: int
-    hit_bytes: int
-    chunks: int
-    used: int
-    wasted: int
-    failed: int
-    held: int
-    fetched_bytes: int
-    wasted_bytes: int
-    rate: float
-
-
-@dataclass(slots=True)
-class Plan:
-    """How one batch of reads is served.
-
-    Attributes
-    ----------
-    pieces : dict   number of a request -> its bytes that are in memory or on their way
-    wanted : list   files and chunks to ask for
-    gain : Gain     what is known of batches of this size, if a stream goes on in this one
-    """
-
-    pieces: dict[int, list[Piece]] = field(default_factory=dict)
-    wanted: list[tuple[int, Chunk]] = field(default_factory=list)
-    gain: Gain | None = None
-
-    @property
-    def n_bytes(self) -> int:
-        """Return how much of the batch is in memory or on its way."""
-        return sum(piece.n_bytes for pieces in self.pieces.values() for piece in pieces)
 
 
 class ReadAhead:
@@ -132,16 +75,14 @@ class ReadAhead:
                 f"cache_bytes={cache_bytes} at least that much, streams={streams} at least 1"
             )
         self._chunk_bytes = chunk_bytes
-        self._most_chunks = cache_bytes // chunk_bytes
+        self._memory = ChunkMemory(chunk_bytes, cache_bytes // chunk_bytes)
         self._most_streams = streams
         self._lock = threading.Lock()
         self._arrived = threading.Condition(self._lock)
-        self._heads: dict[int, Stream | int] = {}
-        self._candidates: deque[int] = deque()
+        self._known = Heads()
+        self._heads = self._known.places
         self._streams: dict[int, Stream] = {}
         self._clock = self._quiet = self._passed = 0
-        self._free: list[memoryview] = []
-        self._n_buffers = 0
         self._known_end: dict[int, int] = {}
         self._untrusted: set[int] = set()
         self._rate = 1.0
@@ -184,7 +125,7 @@ class ReadAhead:
                         gain.rest()
             return False
         if not self._heads.keys().isdisjoint(
-            [request.offset << _FILE_BITS | request.file for request in batch]
+            [request.offset << FILE_BITS | request.file for request in batch]
         ):
             return True
         if is_read:
@@ -197,7 +138,7 @@ class ReadAhead:
         """Decide where the bytes of each request come from, and what to read ahead next."""
         plan = Plan()
         moved: dict[int, Stream] = {}
-        places = {_key(one.file, one.offset): place for place, one in enumerate(batch)}
+        places = {head_key(one.file, one.offset): place for place, one in enumerate(batch)}
         with self._lock:
             # Only reads that go on where another one ended are looked at.
             self._quiet = min(self._quiet, _QUIET_AFTER - _AWAKE_FOR)
@@ -226,7 +167,7 @@ class ReadAhead:
         Cost    3 us and the copy; everything beyond goes by `plan`.
         """
         start_ns = monotonic_ns()
-        key = _key(request.file, request.offset)
+        key = head_key(request.file, request.offset)
         with self._lock:
             stream = self._heads.get(key)
             if (
@@ -241,7 +182,7 @@ class ReadAhead:
             ahead = stream.chunks[-1].end - end
             if at < 0 or end >= chunk.end or chunk.state != "ready" or not n_bytes:
                 return False
-            end_key = _key(request.file, end)
+            end_key = head_key(request.file, end)
             if ahead <= stream.depth * self._chunk_bytes // 2 or end_key in self._heads:
                 return False
             request.buffer[:] = chunk.buffer[at : at + n_bytes]
@@ -299,7 +240,7 @@ class ReadAhead:
                 n["hits" if whole else "partial" if got[at] else "misses"] += 1
                 for piece in pieces:
                     piece.chunk.holders -= 1
-                    self._recycle(piece.chunk)
+                    self._memory.recycle(piece.chunk)
         return {at: n_bytes for at, n_bytes in got.items() if n_bytes}
 
     def overwritten(
@@ -348,28 +289,13 @@ class ReadAhead:
         """Note the last read of a batch, and in turn one other: it may hold several streams."""
         self._clock += 1
         self._quiet += 1
-        self._note(batch[-1])
+        self._known.note(batch[-1])
         if len(batch) > 1:
-            self._note(batch[self._clock % len(batch)])
+            self._known.note(batch[self._clock % len(batch)])
         if self._clock % _IDLE_TURNS == 0:
             for stream in list(self._streams.values()):
                 if not stream.chunks and self._clock - stream.touched > _IDLE_TURNS:
                     self._forget_stream(stream)
-
-    def _note(self, request: Request) -> None:
-        """Remember where a read ended, if nothing is known of that place."""
-        key = _key(request.file, request.offset + request.n_bytes)
-        if key not in self._heads and request.op == "read":
-            self._await(key, 1)
-
-    def _await(self, key: int, run: int) -> None:
-        """Remember where a run of reads goes on, in the place of the oldest that has not."""
-        self._heads[key] = run
-        self._candidates.append(key)
-        if len(self._candidates) > _CANDIDATES:
-            oldest = self._candidates.popleft()
-            if isinstance(self._heads.get(oldest), int):
-                del self._heads[oldest]
 
     def _follow(
         self,
@@ -385,10 +311,10 @@ class ReadAhead:
             if request.op != "read" or request.file in self._untrusted:
                 return
             head = self._heads.pop(key)
-            end = _key(request.file, request.offset + request.n_bytes)
+            end = head_key(request.file, request.offset + request.n_bytes)
             if isinstance(head, int) and head + 1 < _RUN_TRUSTED:
                 if end not in self._heads:
-                    self._await(end, head + 1)
+                    self._known.expect(end, head + 1)
             else:
                 stream = head if isinstance(head, Stream) else self._new_stream(request, head)
                 stream.touched = self._clock
@@ -405,7 +331,7 @@ class ReadAhead:
 
     def _take(self, plan: Plan, place: int, request: Request, stream: Stream) -> None:
         pieces = stream.take(request.n_bytes)
-        key = _key(stream.file, stream.position)
+        key = head_key(stream.file, stream.position)
         other = self._heads.get(key)
         if isinstance(other, Stream):
             # Two readers have met; one stream is enough for both.
@@ -425,7 +351,7 @@ class ReadAhead:
         for chunk in stream.cut(-1):
             self._retire(chunk, stream)
         del self._streams[id(stream)]
-        key = _key(stream.file, stream.position)
+        key = head_key(stream.file, stream.position)
         if self._heads.get(key) is stream:
             del self._heads[key]
 
@@ -438,7 +364,7 @@ class ReadAhead:
         if stream.run < needed or stream.position < stream.barrier:
             return
         n_others = sum(1 for one in self._streams.values() if one.chunks and one is not stream)
-        share = max(1, self._most_chunks // (1 + n_others))
+        share = max(1, self._memory.most // (1 + n_others))
         stream.depth = min(max(1, stream.depth), share)
         at = stream.window_end
         ahead = -(-(at - stream.position) // self._chunk_bytes)
@@ -447,7 +373,7 @@ class ReadAhead:
         for _ in range(stream.depth - ahead):
             if at + self._chunk_bytes > self._known_end.get(stream.file, 1 << 62):
                 return
-            buffer = self._buffer() or self._buffer_of_idle(stream)
+            buffer = self._memory.take() or self._buffer_of_idle(stream)
             if buffer is None:
                 return
             chunk = Chunk(at, self._chunk_bytes, buffer)
@@ -470,7 +396,7 @@ class ReadAhead:
                     chunk.state = "failed"
                     chunk.lost = isinstance(completion.error, DeadlineError)
                     self._fail(file, chunk, completion.error)
-                self._recycle(chunk)
+                self._memory.recycle(chunk)
             self._arrived.notify_all()
 
     def _fail(self, file: int, chunk: Chunk, error: StorageError) -> None:
@@ -502,20 +428,12 @@ class ReadAhead:
         elif chunk.used_bytes:
             self._n["used"] += 1
             self._rate += (1 - self._rate) * _RATE_WEIGHT
-            stream.depth = min(2 * stream.depth, self._most_chunks)
+            stream.depth = min(2 * stream.depth, self._memory.most)
         else:
             self._n["wasted"] += 1
             self._rate -= self._rate * _RATE_WEIGHT
             stream.depth //= 2
-        self._recycle(chunk)
-
-    def _buffer(self) -> memoryview | None:
-        if self._free:
-            return self._free.pop()
-        if self._n_buffers == self._most_chunks:
-            return None
-        self._n_buffers += 1
-        return aligned_buffer(self._chunk_bytes)
+        self._memory.recycle(chunk)
 
     def _buffer_of_idle(self, stream: Stream) -> memoryview | None:
         """Give up the window of a reader that has not come back for long."""
@@ -524,18 +442,7 @@ class ReadAhead:
         if idlest is None or self._clock - idlest.touched < _IDLE_TURNS:
             return None
         self._forget_stream(idlest)
-        return self._buffer()
-
-    def _recycle(self, chunk: Chunk) -> None:
-        """Take a chunk's memory back when nobody reads from it and the device is done with it."""
-        if not chunk.dropped or chunk.holders or chunk.state == "flying" or not chunk.buffer:
-            return
-        if chunk.lost:
-            # The device may still write into it.
-            self._n_buffers -= 1
-        else:
-            self._free.append(chunk.buffer)
-        chunk.buffer = memoryview(b"")
+        return self._memory.take()
 
     def _copy(self, request: Request, pieces: Sequence[Piece], end_ns: int) -> int:
         """Fill a request from its pieces up to the first that failed; return how far that is."""
@@ -563,7 +470,3 @@ class ReadAhead:
                     self._arrived.wait(left_ns / 1e9)
         finally:
             self._hurry(-1)
-
-
-def _key(file: int, position: int) -> int:
-    return position << _FILE_BITS | file

@@ -10,8 +10,6 @@ import abc
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from workbench.tiering.async_io.engine import (
     DEFAULT_DEADLINE_S,
@@ -22,9 +20,10 @@ from workbench.tiering.async_io.engine import (
 )
 from workbench.tiering.async_io.files import DirectProof, FileTable, direct_proof
 from workbench.tiering.async_io.tally import Tally
+from workbench.tiering.closing import Closing
 
 
-class RealFiles(abc.ABC):
+class RealFiles(Closing):
     """An engine's files and counters; `kind` names it in the stats."""
 
     kind: str
@@ -100,14 +99,3 @@ class RealFiles(abc.ABC):
                 f"this {self.kind} engine was opened by process {self._pid}, before a fork; "
                 "open another one in this process"
             )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

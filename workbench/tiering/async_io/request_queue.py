@@ -139,3 +139,10 @@ def _late(ticket: Ticket) -> DeadlineError:
     return DeadlineError(
         f"a {ticket.priority.word} request still waited for its turn after {ticket.deadline_s:g} s"
     )
+
+
+def settle(outcomes: Outcomes) -> None:
+    """Tell every ticket what became of its requests; not to be called under the queues' lock."""
+    for ticket, ended in outcomes:
+        if ended:
+            ticket.settle(ended)

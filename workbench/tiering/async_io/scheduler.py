@@ -2,7 +2,7 @@
 
 Follows: Linux's I/O classes with a guard against starvation (mq-deadline's expiry); LMCache's
 priorities prefetch > write. Requests that touch the same bytes keep the order they came in.
-Leaves out: caching (read_ahead.py) and moving anything (the engines).
+Leaves out: whose turn it is (waiting.py), caching (read_ahead.py), moving anything (the engines).
 """
 
 from __future__ import annotations
@@ -11,11 +11,8 @@ import dataclasses
 import os
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic_ns
-from types import TracebackType
-from typing import Self
 
 from workbench.tiering.async_io.engine import (
     DEFAULT_DEADLINE_S,
@@ -25,37 +22,18 @@ from workbench.tiering.async_io.engine import (
     Request,
     StorageError,
 )
-from workbench.tiering.async_io.merge import GAP_BYTES, MERGED_BYTES, Merger, Moved
-from workbench.tiering.async_io.pending_writes import PendingWrites
+from workbench.tiering.async_io.merge import GAP_BYTES, Merger, Moved
 from workbench.tiering.async_io.read_ahead import ReadAhead
-from workbench.tiering.async_io.request_queue import Outcomes, RequestQueue, Slice
+from workbench.tiering.async_io.request_queue import Outcomes, RequestQueue, Slice, settle
 from workbench.tiering.async_io.scheduler_stats import ClassStats, SchedulerStats
-from workbench.tiering.async_io.ticket import DroppedError, Priority, Settled, Ticket
+from workbench.tiering.async_io.ticket import Priority, Settled, Ticket
+from workbench.tiering.async_io.waiting import Limits, Pressing, Waiting
+from workbench.tiering.closing import Closing
 
-DEMAND, PREFETCH, WRITE_BACK = Priority
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What the queues and slices of a scheduler may grow to.
-
-    Attributes
-    ----------
-    prefetch_requests : int     waiting at most; beyond it a prefetch is dropped
-    write_back_requests : int   waiting at most; beyond it whoever writes waits
-    slice_bytes : int           of one slice: what a demand read may find under way at most
-    merged_bytes : int          of one merged request
-    patience_s : float          how long demand reads may hold the lower priorities back at a time
-    """
-
-    prefetch_requests: int = 1024
-    write_back_requests: int = 1024
-    slice_bytes: int = 4 << 20
-    merged_bytes: int = MERGED_BYTES
-    patience_s: float = 0.1
+DEMAND = Priority.DEMAND
 
 
-class Scheduler:
+class Scheduler(Closing):
     """Stands between the tiers and an engine; safe to call from several threads.
 
     A demand batch goes straight to the engine in the thread that asked. Prefetch and write-back
@@ -102,13 +80,9 @@ class Scheduler:
             merged_bytes=self._limits.merged_bytes,
         )
         self._changed = threading.Condition(threading.Lock())
-        self._prefetches = RequestQueue(self._limits.prefetch_requests)
-        self._write_backs = RequestQueue(self._limits.write_back_requests)
-        self._writes = PendingWrites()
+        self._waiting = Waiting(self._limits)
+        self._pressing = Pressing()
         self._stats = {priority: ClassStats() for priority in Priority}
-        self._demand = 0
-        self._urgent = 0
-        self._hurried = 0
         self._straight = self._ordered = 0
         self._in_flight = False
         self._closed = False
@@ -196,29 +170,18 @@ class Scheduler:
         end_ns = monotonic_ns() + (int(deadline_s * 1e9) if alive else 0)
         with self._changed:
             self._closed = True
-            dropped = self._drop(self._prefetches, "the scheduler was closed")
+            dropped = self._drop(self._waiting.prefetches, "the scheduler was closed")
             self._changed.notify_all()
-            while (self._write_backs.n_requests or self._in_flight) and (
+            while (self._waiting.write_backs.n_requests or self._in_flight) and (
                 left_ns := end_ns - monotonic_ns()
             ) > 0:
                 self._changed.wait(left_ns / 1e9)
-            late = self._drop(self._write_backs, f"not begun {deadline_s:g} s after close")
+            late = self._drop(self._waiting.write_backs, f"not begun {deadline_s:g} s after close")
             self._changed.notify_all()
-        _settle(dropped + late)
+        settle(dropped + late)
         if self._thread is not None and alive:
             self._thread.join(max(0.0, (end_ns - monotonic_ns()) / 1e9))
         return sum(len(outcomes) for _, outcomes in late)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     # Demand
 
@@ -226,11 +189,11 @@ class Scheduler:
         """Send a batch straight to the engine, unless a queued write has to come first."""
         with self._changed:
             self._refuse_closed()
-            if self._writes and any(self._writes.overlaps(request) for request in batch):
+            if self._waiting.follows_write(batch):
                 ticket = self._queue_demand(batch, deadline_s)
             else:
                 ticket = None
-                self._demand += 1
+                self._pressing.demand += 1
                 self._straight += 1
                 self._stats[DEMAND].requests += len(batch)
         if ticket is not None:
@@ -240,13 +203,13 @@ class Scheduler:
             moved = self._move(batch, deadline_s, self._depth)
         finally:
             with self._changed:
-                self._demand -= 1
+                self._pressing.demand -= 1
                 if moved is None:
                     self._stats[DEMAND].failed += len(batch)
                     self._stats[DEMAND].transfers += len(batch)
                 else:
                     self._count(DEMAND, moved)
-                if self._demand == 0 and self._thread is not None:
+                if self._pressing.demand == 0 and self._thread is not None:
                     self._changed.notify_all()
         return moved.completions
 
@@ -254,8 +217,8 @@ class Scheduler:
         ticket = Ticket(batch, Priority.DEMAND, deadline_s, self._withdraw)
         self._stats[DEMAND].requests += len(batch)
         self._ordered += 1
-        self._urgent += 1
-        self._put(self._write_backs, ticket)
+        self._pressing.urgent += 1
+        self._put(self._waiting.write_backs, ticket)
         return ticket
 
     def _wait_in_turn(self, ticket: Ticket, deadline_s: float) -> list[Completion]:
@@ -266,7 +229,7 @@ class Scheduler:
                 ticket.cancel()
         finally:
             with self._changed:
-                self._urgent -= 1
+                self._pressing.urgent -= 1
         return completions
 
     def _read_through(
@@ -364,7 +327,7 @@ class Scheduler:
     def _hurry(self, more: int) -> None:
         """Let prefetches pass demand batches while a demand read waits for one of them."""
         with self._changed:
-            self._hurried += more
+            self._pressing.hurried += more
             self._changed.notify_all()
 
     def _enqueue(
@@ -384,41 +347,28 @@ class Scheduler:
         with self._changed:
             self._refuse_closed()
             self._stats[priority].requests += len(batch)
-            queue = self._queue_for(ticket)
+            queue = self._waiting.queue_for(ticket)
             refused = self._wait_for_room(queue, ticket)
             if not refused:
                 self._put(queue, ticket)
             else:
                 self._stats[priority].dropped += len(batch)
         if refused:
-            _settle([(ticket, _dropped(ticket, list(range(len(batch))), refused))])
+            settle([(ticket, ticket.dropped(range(len(batch)), refused))])
         else:
             self._overwrite(batch)
         return ticket
 
-    def _queue_for(self, ticket: Ticket) -> RequestQueue:
-        """Return the queue of a ticket's priority; behind a write to the same bytes, its queue."""
-        behind = self._writes and any(self._writes.overlaps(one) for one in ticket.requests)
-        if ticket.priority is Priority.PREFETCH and not behind:
-            return self._prefetches
-        return self._write_backs
-
     def _wait_for_room(self, queue: RequestQueue, ticket: Ticket) -> str:
         """Return "" when a ticket fits, or why it does not."""
-        n = len(ticket.requests)
-        limits = self._limits
         if ticket.priority is Priority.PREFETCH:
-            if queue.has_room(n) and n <= limits.prefetch_requests:
-                return ""
-            if queue is self._prefetches:
-                return f"the prefetch queue is full (limit {limits.prefetch_requests} requests)"
-            return "a write comes first, and the write-back queue is full"
-        while not queue.has_room(n):
+            return self._waiting.refusal(queue, ticket)
+        while not queue.has_room(len(ticket.requests)):
             left_ns = ticket.end_ns - monotonic_ns()
             if left_ns <= 0:
                 return (
                     f"the write-back queue stayed full for {ticket.deadline_s:g} s "
-                    f"({queue.n_requests} requests wait, limit {limits.write_back_requests})"
+                    f"({queue.n_requests} requests wait, limit {self._limits.write_back_requests})"
                 )
             self._changed.wait(left_ns / 1e9)
             if self._closed:
@@ -428,8 +378,7 @@ class Scheduler:
     def _put(self, queue: RequestQueue, ticket: Ticket) -> None:
         if not ticket.requests:
             return
-        self._writes.add(ticket.requests)
-        queue.put(ticket)
+        self._waiting.put(queue, ticket)
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="io-scheduler", daemon=True)
             self._thread.start()
@@ -437,15 +386,15 @@ class Scheduler:
 
     def _withdraw(self, ticket: Ticket) -> int:
         with self._changed:
-            places = self._prefetches.withdraw(ticket) or self._write_backs.withdraw(ticket)
-            outcomes = _dropped(ticket, places, "it was withdrawn")
+            places = self._waiting.withdraw(ticket)
+            outcomes = ticket.dropped(places, "it was withdrawn")
             self._forget_waiting([(ticket, outcomes)])
             self._changed.notify_all()
-        _settle([(ticket, outcomes)])
+        settle([(ticket, outcomes)])
         return len(places)
 
     def _drop(self, queue: RequestQueue, why: str) -> Outcomes:
-        dropped = [(ticket, _dropped(ticket, places, why)) for ticket, places in queue.clear()]
+        dropped = [(ticket, ticket.dropped(places, why)) for ticket, places in queue.clear()]
         self._forget_waiting(dropped)
         return dropped
 
@@ -453,7 +402,7 @@ class Scheduler:
         """Count requests that left their queue without having been begun."""
         for ticket, ended in outcomes:
             self._stats[ticket.priority].dropped += len(ended)
-            self._writes.remove([completion.request for _, completion in ended])
+            self._waiting.writes.remove([completion.request for _, completion in ended])
 
     # The thread
 
@@ -466,55 +415,34 @@ class Scheduler:
         finally:
             with self._changed:
                 self._closed = True
-                left = self._drop(self._prefetches, "the scheduler has ended")
-                left += self._drop(self._write_backs, "the scheduler has ended")
-            _settle(left)
+                left = self._drop(self._waiting.prefetches, "the scheduler has ended")
+                left += self._drop(self._waiting.write_backs, "the scheduler has ended")
+            settle(left)
 
     def _next(self) -> Slice | None:
         """Wait for the next slice; None when the scheduler is closed and nothing is left."""
         while True:
-            late: Outcomes = []
             work: Slice | None = None
             with self._changed:
                 now_ns = monotonic_ns()
-                for waiting in (self._prefetches, self._write_backs):
-                    late += waiting.expire(now_ns)
+                late = self._waiting.expire(now_ns)
                 self._forget_waiting(late)
-                queue = None if late else self._turn(now_ns)
+                queue = (
+                    None
+                    if late
+                    else self._waiting.turn(now_ns, self._pressing, closed=self._closed)
+                )
                 if queue is not None:
                     work = self._cut(queue, now_ns)
                 elif not late:
-                    if self._closed and not self._write_backs.n_requests:
+                    if self._closed and not self._waiting.write_backs.n_requests:
                         return None
-                    self._changed.wait(self._pause_s())
+                    self._changed.wait(self._waiting.pause_s())
                 if late:
                     self._changed.notify_all()
-            _settle(late)
+            settle(late)
             if work is not None:
                 return work
-
-    def _turn(self, now_ns: int) -> RequestQueue | None:
-        """Return the queue whose turn it is, or None while demand comes first."""
-        prefetches, write_backs = self._prefetches, self._write_backs
-        if self._urgent and write_backs.n_requests:
-            return write_backs
-        if self._hurried and prefetches.n_requests:
-            return prefetches
-        patience_ns = int(self._limits.patience_s * 1e9)
-        waited = [queue.waited_ns(now_ns) for queue in (prefetches, write_backs)]
-        if max(waited) >= patience_ns:
-            # Whoever is starved goes on, even beside a demand batch.
-            return prefetches if waited[0] >= waited[1] else write_backs
-        if self._demand and not self._closed:
-            return None
-        if prefetches.n_requests:
-            return prefetches
-        return write_backs if write_backs.n_requests else None
-
-    def _pause_s(self) -> float | None:
-        """Return after what time a queue may be starved; None if there is nothing to wait for."""
-        n_waiting = self._prefetches.n_requests + self._write_backs.n_requests
-        return self._limits.patience_s if n_waiting else None
 
     def _cut(self, queue: RequestQueue, now_ns: int) -> Slice:
         work = queue.cut(self._depth, self._limits.slice_bytes, now_ns)
@@ -533,33 +461,13 @@ class Scheduler:
             moved = Moved(completions, len(completions), 0)
         outcomes = work.outcomes(moved.completions)
         with self._changed:
-            self._writes.remove(work.requests)
+            self._waiting.writes.remove(work.requests)
             self._count(work.origins[0][0].priority, moved)
             self._in_flight = False
             self._changed.notify_all()
-        _settle(outcomes)
-
-
-def _dropped(ticket: Ticket, places: Sequence[int], why: str) -> list[tuple[int, Completion]]:
-    return [
-        (
-            place,
-            Completion(
-                request := ticket.requests[place],
-                0,
-                DroppedError(f"{ticket.priority.word} {request.op} at {request.offset}: {why}"),
-            ),
-        )
-        for place in places
-    ]
+        settle(outcomes)
 
 
 def _after(request: Request, n_bytes: int) -> Request:
     """Return what is left of a read after its first bytes."""
     return Request("read", request.file, request.offset + n_bytes, request.buffer[n_bytes:])
-
-
-def _settle(outcomes: Outcomes) -> None:
-    for ticket, ended in outcomes:
-        if ended:
-            ticket.settle(ended)

@@ -40,10 +40,12 @@ class SynchronousEngine(RealFiles):
 
         Raises
         ------
-        StorageError   only if the engine is closed; a block's failure is in its completion
+        StorageError   only if the engine is closed or was opened before a fork; a block's failure
+                       is in its completion
 
         Cost    one system call a block and about 3 us around it; latencies are those of the block.
         """
+        self._refuse_fork()
         end_ns = perf_counter_ns() + int(deadline_s * 1e9)
         completions = []
         short_transfers = 0

@@ -109,6 +109,14 @@ class Ticket:
             if self._left == 0:
                 self._over.set()
 
+    def dropped(self, places: Sequence[int], why: str) -> list[tuple[int, Completion]]:
+        """Return the outcome of requests that will not be carried out, by their numbers."""
+        return [(place, self._dropped(self.requests[place], why)) for place in places]
+
+    def _dropped(self, request: Request, why: str) -> Completion:
+        what = f"{self.priority.word} {request.op} at {request.offset}: {why}"
+        return Completion(request, 0, DroppedError(what))
+
     def _late(self, request: Request, deadline_s: float) -> DeadlineError:
         return DeadlineError(
             f"{self.priority.word} {request.op} at {request.offset} of file {request.file} was not "

@@ -16,14 +16,14 @@ import os
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self, overload
+from typing import TYPE_CHECKING, Protocol, overload
 
 from workbench.errors import UsageError
 from workbench.paths import shown
 from workbench.tiering.async_io.clock import Clock, RealClock
 from workbench.tiering.async_io.engine import Engine, Folder, StorageError
 from workbench.tiering.async_io.folder import RealFolder
+from workbench.tiering.closing import Closing
 from workbench.tiering.ssd_tier.config import SsdTierConfig
 from workbench.tiering.ssd_tier.core import Core
 from workbench.tiering.ssd_tier.durability import conclude, flush
@@ -55,7 +55,7 @@ def _new_uuid() -> bytes:
     return uuid.uuid4().bytes
 
 
-class SsdTier:
+class SsdTier(Closing):
     """One open store. `open` makes or recovers it; `close` leaves a snapshot for a quick start."""
 
     def __init__(self, core: Core, lock: FolderLock | None, owned: Sequence[_Closable]) -> None:
@@ -278,17 +278,6 @@ class SsdTier:
                 owned.close()
         if self._lock is not None:
             self._lock.release()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _is_dirty(self) -> bool:
         return bool(self._core.table.dirty() or self._core.strays.pending())

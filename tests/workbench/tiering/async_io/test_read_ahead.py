@@ -21,8 +21,9 @@ from workbench.tiering.async_io.engine import PAGE_BYTES, Request, StorageError,
 from workbench.tiering.async_io.fault_io import FaultIO
 from workbench.tiering.async_io.faults import Fault, Faults
 from workbench.tiering.async_io.read_ahead import ReadAhead
-from workbench.tiering.async_io.scheduler import Limits, Scheduler
+from workbench.tiering.async_io.scheduler import Scheduler
 from workbench.tiering.async_io.ticket import Priority
+from workbench.tiering.async_io.waiting import Limits
 
 DEMAND, PREFETCH, WRITE_BACK = Priority
 
@@ -63,7 +64,7 @@ def check_sums(ahead):
     assert stats.chunks == stats.used + stats.wasted + stats.failed + stats.held
     assert 0 <= stats.rate <= 1
     assert stats.hit_bytes <= stats.fetched_bytes
-    assert ahead._n_buffers <= ahead._most_chunks
+    assert ahead._memory.n_buffers <= ahead._memory.most
 
 
 def test_a_sequential_reader_is_served_from_memory_from_its_fourth_read_on():
@@ -157,7 +158,7 @@ def test_what_is_noted_is_bounded():
     for page in range(0, 2000, 3):
         rig.read(page)
     assert len(rig.ahead._heads) <= 16
-    assert len(rig.ahead._candidates) <= 16
+    assert len(rig.ahead._known.candidates) <= 16
     rig.close()
 
 
@@ -335,7 +336,7 @@ def test_forgetting_a_file_gives_its_memory_back():
     assert rig.ahead.stats().held == 0
     assert rig.ahead._streams == {}
     rig.close()
-    assert len(rig.ahead._free) == rig.ahead._n_buffers
+    assert len(rig.ahead._memory.free) == rig.ahead._memory.n_buffers
 
 
 def test_a_full_prefetch_queue_is_silent_too():

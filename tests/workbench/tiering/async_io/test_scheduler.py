@@ -29,10 +29,11 @@ from workbench.tiering.async_io.engine import (
 from workbench.tiering.async_io.fault_io import FaultIO
 from workbench.tiering.async_io.faults import Fault, Faults
 from workbench.tiering.async_io.read_ahead import ReadAhead
-from workbench.tiering.async_io.scheduler import Limits, Scheduler
+from workbench.tiering.async_io.scheduler import Scheduler
 from workbench.tiering.async_io.synchronous import SynchronousEngine
 from workbench.tiering.async_io.threads import ThreadEngine
 from workbench.tiering.async_io.ticket import DroppedError, Priority
+from workbench.tiering.async_io.waiting import Limits
 
 N_PAGES = 128
 DEMAND, PREFETCH, WRITE_BACK = Priority

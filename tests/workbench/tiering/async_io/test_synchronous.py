@@ -10,7 +10,13 @@ import pytest
 from tests.contracts.engine_contract import RealEngineContract
 from workbench.tiering.async_io import blocking, files, residency, synchronous
 from workbench.tiering.async_io.buffers import aligned_buffer
-from workbench.tiering.async_io.engine import PAGE_BYTES, DeadlineError, Request, check_all
+from workbench.tiering.async_io.engine import (
+    PAGE_BYTES,
+    DeadlineError,
+    Request,
+    StorageError,
+    check_all,
+)
 from workbench.tiering.async_io.synchronous import SynchronousEngine
 
 N_BLOCKS = 16
@@ -180,3 +186,22 @@ def test_a_file_forgotten_during_a_batch_is_closed_after_it(path):
             os.fstat(fd)
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(fd)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_child_after_a_fork_is_refused(disk_folder):
+    path = disk_folder / "blocks"
+    path.write_bytes(bytes(PAGE_BYTES))
+    with SynchronousEngine() as engine:
+        request = Request("read", engine.open(path), 0, aligned_buffer(PAGE_BYTES))
+        pid = os.fork()
+        if pid == 0:
+            status = 1
+            try:
+                engine.submit([request])
+            except StorageError as error:
+                status = 0 if "before a fork" in str(error) else 2
+            finally:
+                os._exit(status)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        check_all(engine.submit([request]))
