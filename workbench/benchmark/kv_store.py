@@ -22,7 +22,7 @@ from workbench.errors import UsageError, WorkbenchError
 from workbench.tiering.async_io.buffers import fill_random
 from workbench.tiering.kv_geometry import SEED, KVGeometry
 from workbench.tiering.memory import allocate
-from workbench.tiering.tiered_kv_cache import HotTier, TierStats
+from workbench.tiering.tiered_kv_cache.hot_tier import HotTier, TierStats
 
 CEILING = "copy_ceiling"
 # The seed report stored 1,000 tokens and printed where they were.

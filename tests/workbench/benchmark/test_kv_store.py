@@ -6,8 +6,8 @@ import pytest
 from workbench.benchmark import kv_store, metrics
 from workbench.benchmark.kv_store import CEILING, VARIANTS, describe, measure
 from workbench.errors import UsageError, WorkbenchError
-from workbench.tiering import tiered_kv_cache
 from workbench.tiering.kv_geometry import SEED, KVGeometry
+from workbench.tiering.tiered_kv_cache import hot_tier
 
 TOY = KVGeometry(layers=2, kv_heads=2, head_dim=16)
 
@@ -55,10 +55,10 @@ def test_a_wrong_store_gets_no_rate(monkeypatch):
         for token in range(len(k_tokens)):
             k_slab[:, (position + token) % k_slab.shape[1]] = k_tokens[token]
 
-    broken = dict(tiered_kv_cache.kv_store.KERNEL.variants) | {"njit_scalar": forgets_values}
-    kernel = tiered_kv_cache.kv_store.KERNEL
+    broken = dict(hot_tier.kv_store.KERNEL.variants) | {"njit_scalar": forgets_values}
+    kernel = hot_tier.kv_store.KERNEL
     changed = {name: getattr(kernel, name) for name in kernel.__slots__} | {"variants": broken}
-    monkeypatch.setattr(tiered_kv_cache.kv_store, "KERNEL", type(kernel)(**changed))
+    monkeypatch.setattr(hot_tier.kv_store, "KERNEL", type(kernel)(**changed))
     with pytest.raises(WorkbenchError, match="'njit_scalar' stored token 0 wrongly"):
         measure(TOY, hot_tokens=6, store_tokens=1, rounds=1)
 

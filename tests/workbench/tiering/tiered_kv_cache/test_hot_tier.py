@@ -6,7 +6,7 @@ import pytest
 from kernels.kv_store import KERNEL
 from workbench.errors import UsageError
 from workbench.tiering.kv_geometry import KVGeometry
-from workbench.tiering.tiered_kv_cache import HotTier, TierStats
+from workbench.tiering.tiered_kv_cache.hot_tier import HotTier, TierStats
 
 GEOMETRY = KVGeometry(layers=2, kv_heads=3, head_dim=4)
 

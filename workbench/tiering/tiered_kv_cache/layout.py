@@ -1,0 +1,142 @@
+"""Say where each layer's keys and values lie within a block, in memory and on disk alike.
+
+Follows: paged attention's blocks of a fixed number of tokens; layers in runs of whole pages, so
+that a block can be read layer by layer straight into its slot.
+Leaves out: which block is where (directory.py), codecs that change a block's size (compression).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.errors import UsageError
+from workbench.tiering.async_io.engine import PAGE_BYTES
+from workbench.tiering.kv_geometry import KVGeometry
+
+BLOCK_TOKENS = 64
+# int8 values share one scale a token and head, float16: 1.94 times smaller than float16 at 64.
+SCALE_BYTES = 2
+DTYPES = ("float32", "float16", "int8")
+
+
+class Places(NamedTuple):
+    """Byte offsets of one layer's parts from a block's start; scales only where values need them.
+
+    Attributes
+    ----------
+    k, v : int                 values, [block_tokens, kv_heads, head_dim]
+    k_scales, v_scales : int   float16[block_tokens, kv_heads]; 0 unless the dtype is int8
+    """
+
+    k: int
+    v: int
+    k_scales: int
+    v_scales: int
+
+
+class LayerRun(NamedTuple):
+    """Consecutive blocks of one layer, where they lie in one piece of memory.
+
+    Attributes
+    ----------
+    memory : uint8[n_slots, row_bytes]   C-contiguous, page-aligned rows
+    slots : int64[n_blocks]              the row of each block, in the sequence's order
+    places : Places                      where the layer's parts lie within a row
+    n_tokens : int                       tokens in these blocks; only the last may be partly filled
+    """
+
+    memory: NDArray[np.uint8]
+    slots: NDArray[np.int64]
+    places: Places
+    n_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class BlockLayout:
+    """A block's bytes: frames of ``frame_layers`` layers, each frame whole pages.
+
+    Within a frame, layer by layer: K, V, then for int8 K's scales and V's.
+
+    Attributes
+    ----------
+    geometry : KVGeometry   dtype float32, float16 or int8
+    block_tokens : int      tokens a block
+    frame_layers : int      layers that are read and written as one frame on the SSD tier
+
+    Raises
+    ------
+    UsageError   if the dtype is another one, or a count is out of range; names all of them
+    """
+
+    geometry: KVGeometry
+    block_tokens: int = BLOCK_TOKENS
+    frame_layers: int = 6
+
+    def __post_init__(self) -> None:
+        problems = []
+        if self.geometry.dtype not in DTYPES:
+            problems.append(
+                f"block layout: dtype={self.geometry.dtype!r} cannot be cached; "
+                f"use {', '.join(DTYPES)}"
+            )
+        if not 1 <= self.block_tokens <= 65_536:
+            problems.append(f"block layout: block_tokens={self.block_tokens} must be 1 to 65,536")
+        if self.frame_layers < 1:
+            problems.append(f"block layout: frame_layers={self.frame_layers} must be at least 1")
+        if problems:
+            raise UsageError(problems)
+
+    @property
+    def n_frames(self) -> int:
+        """Return how many frames a block has; the last may hold fewer layers."""
+        return -(-self.geometry.layers // self.frame_layers)
+
+    @property
+    def frame_bytes(self) -> int:
+        """Return the bytes of one frame, a multiple of the page size."""
+        layers = min(self.frame_layers, self.geometry.layers)
+        return -(-layers * self.layer_bytes // PAGE_BYTES) * PAGE_BYTES
+
+    @property
+    def block_bytes(self) -> int:
+        """Return the bytes of a block: every frame."""
+        return self.n_frames * self.frame_bytes
+
+    @property
+    def layer_bytes(self) -> int:
+        """Return the bytes of one layer's K, V and scales."""
+        return 2 * (self._side_bytes + self._scales_bytes)
+
+    @property
+    def _side_bytes(self) -> int:
+        """Return the bytes of one layer's K (or V)."""
+        geometry = self.geometry
+        values = self.block_tokens * geometry.kv_heads * geometry.head_dim
+        return values * np.dtype(geometry.dtype).itemsize
+
+    @property
+    def _scales_bytes(self) -> int:
+        """Return the bytes of one layer's K (or V) scales."""
+        has_scales = self.geometry.dtype == "int8"
+        return self.block_tokens * self.geometry.kv_heads * SCALE_BYTES if has_scales else 0
+
+    def places(self, layer: int) -> Places:
+        """Return where one layer's parts lie within a block."""
+        frame, within = divmod(layer, self.frame_layers)
+        start = frame * self.frame_bytes + within * self.layer_bytes
+        k_scales = start + 2 * self._side_bytes
+        if self.geometry.dtype != "int8":
+            return Places(start, start + self._side_bytes, 0, 0)
+        return Places(start, start + self._side_bytes, k_scales, k_scales + self._scales_bytes)
+
+    def frame_of(self, layer: int) -> int:
+        """Return the number of the frame that holds a layer."""
+        return layer // self.frame_layers
+
+    def frame_slice(self, frame: int) -> slice:
+        """Return the bytes of one frame within a block."""
+        return slice(frame * self.frame_bytes, (frame + 1) * self.frame_bytes)
