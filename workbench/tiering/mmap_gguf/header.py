@@ -105,6 +105,19 @@ class GGUFHeader:
             raise self.refuse(f"{key} = {field.value} is outside {low}..{high}", field.offset)
         return field.value
 
+    def real(self, key: str, low: float, high: float) -> float:
+        """Return an f32 value within a range.
+
+        Raises
+        ------
+        GGUFError   if the key is missing, of another type, not a number, or outside ``low..high``
+        """
+        field = self.field(key, "f32")
+        assert isinstance(field.value, float)
+        if not low <= field.value <= high:
+            raise self.refuse(f"{key} = {field.value} is outside {low:g}..{high:g}", field.offset)
+        return field.value
+
     def field(self, key: str, *kinds: str) -> Field:
         """Return a field that must exist and have one of the given types.
 
