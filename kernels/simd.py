@@ -45,7 +45,7 @@ def _load(builder: ir.IRBuilder, address: ir.Value) -> ir.Value:
 
 
 def _store_nontemporal(builder: ir.IRBuilder, line: ir.Value, address: ir.Value) -> None:
-    store = builder.store(line, _pointer(builder, address, _LINE), align=LINE_BYTES)
+    store = builder.store(line, _pointer(builder, address, line.type), align=LINE_BYTES)
     store.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(_I32, 1)]))
 
 
