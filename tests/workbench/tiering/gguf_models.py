@@ -7,6 +7,7 @@ Leaves out: sensible weights (they are seeded noise) and tokenizers (a list of t
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -87,13 +88,47 @@ class Model:
 
     def file(self) -> GGUFFile:
         rng = np.random.default_rng(self.seed)
-        records, data = [], bytearray()
-        for name, (shape, kind) in self.all_tensors().items():
-            data += bytes(-len(data) % 32)
-            records.append(tensor(name, shape, KINDS[kind], len(data)))
-            data += weights(rng, shape, kind).tobytes()
         pairs = [pair for pair in self.all_pairs().values() if pair]
-        return GGUFFile(pairs, records, data=bytes(data))
+        return _file(pairs, self.all_tensors(), rng)
+
+    def parts(self, count: int) -> list[GGUFFile]:
+        """Return the files of this model split by tensors; all metadata is in the first."""
+        rng = np.random.default_rng(self.seed)
+        tensors = list(self.all_tensors().items())
+        size = -(-len(tensors) // count)
+        files = []
+        for number in range(count):
+            pairs = [pair for pair in self.all_pairs().values() if pair] if number == 0 else []
+            pairs += split_pairs(number, count, len(tensors))
+            files.append(_file(pairs, dict(tensors[number * size : (number + 1) * size]), rng))
+        return files
+
+
+def split_pairs(number: int, count: int, total: int) -> list[bytes]:
+    return [
+        scalar("split.no", "u16", number),
+        scalar("split.count", "u16", count),
+        scalar("split.tensors.count", "i32", total),
+    ]
+
+
+def write_parts(folder: Path, files: list[GGUFFile], name: str = "m") -> Path:
+    """Write the files of a split model and return the first one's path."""
+    paths = [folder / f"{name}-{i:05d}-of-{len(files):05d}.gguf" for i in range(1, len(files) + 1)]
+    for path, file in zip(paths, files, strict=True):
+        file.write(path)
+    return paths[0]
+
+
+def _file(
+    pairs: list[bytes], tensors: dict[str, tuple[Shape, str]], rng: np.random.Generator
+) -> GGUFFile:
+    records, data = [], bytearray()
+    for name, (shape, kind) in tensors.items():
+        data += bytes(-len(data) % 32)
+        records.append(tensor(name, shape, KINDS[kind], len(data)))
+        data += weights(rng, shape, kind).tobytes()
+    return GGUFFile(pairs, records, data=bytes(data))
 
 
 def weights(rng: np.random.Generator, shape: Shape, kind: str) -> np.ndarray:
