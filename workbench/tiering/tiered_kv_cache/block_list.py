@@ -7,7 +7,7 @@ Leaves out: tokens and layers (sequence.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
@@ -34,18 +34,25 @@ class Span(NamedTuple):
     Attributes
     ----------
     first : int                  number of the first one
+    keys : tuple of bytes[n]     their keys, empty for open ones
     slots : int64[n] or None     their slots; None: they are cold
-    keys : tuple of bytes        their keys, if they are cold
     """
 
     first: int
-    slots: Slots | None
     keys: tuple[bytes, ...]
+    slots: Slots | None
 
     @property
-    def n_blocks(self) -> int:
-        """Return how many blocks these are."""
-        return len(self.keys) if self.slots is None else len(self.slots)
+    def stop(self) -> int:
+        """Return the number of the block after the last one."""
+        return self.first + len(self.keys)
+
+    def cut(self, first: int, stop: int) -> Span:
+        """Return the part of these blocks whose numbers are in a range; it may be empty."""
+        first, stop = max(first, self.first), min(stop, self.stop)
+        part = slice(first - self.first, max(first, stop) - self.first)
+        slots = None if self.slots is None else self.slots[part]
+        return Span(first, self.keys[part], slots)
 
 
 class BlockList:
@@ -68,6 +75,11 @@ class BlockList:
         assert isinstance(block, bytes)
         return block
 
+    def place(self, number: int) -> int | bytes:
+        """Return the slot of an open block, or the key of a sealed one."""
+        block = self._blocks[number]
+        return block.slot if isinstance(block, OpenBlock) else block
+
     # Growing and shrinking
 
     def grow(self, n_blocks: int) -> None:
@@ -80,7 +92,7 @@ class BlockList:
         self._blocks += [OpenBlock(slot) for slot in self._core.reserve(n_blocks)]
         self._spans_version = -1
 
-    def take(self, keys: list[bytes]) -> None:
+    def take(self, keys: Sequence[bytes]) -> None:
         """Add sealed blocks that are referred to already."""
         self._blocks += keys
         self._spans_version = -1
@@ -98,7 +110,7 @@ class BlockList:
             return
         (slot,) = self._core.reserve(1)
         try:
-            self._core.copy_block(slot, last.slot if isinstance(last, OpenBlock) else last)
+            self._core.read_block(self._core.slab.block(slot), self.place(len(self) - 1))
         except LookupError:
             self._core.give_back([slot])
             raise
@@ -167,8 +179,5 @@ class BlockList:
         first = 0
         for is_cold, group in groupby(places, lambda place: place[1] is None):
             keys, slots = zip(*group, strict=True)
-            if is_cold:
-                yield Span(first, None, keys)
-            else:
-                yield Span(first, np.array(slots, np.int64), ())
+            yield Span(first, keys, None if is_cold else np.array(slots, np.int64))
             first += len(keys)

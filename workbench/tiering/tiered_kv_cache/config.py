@@ -39,6 +39,7 @@ class CacheConfig:
     staging_bytes : int             memory through which cold blocks are attended
     write_queue_blocks : int        sealed blocks that may wait for the SSD tier; more are dropped
     write_wait_s : float            how long a sequence waits for a slot that is being written
+    close_wait_s : float            how long closing waits for the blocks that are to be written
     """
 
     geometry: KVGeometry
@@ -54,6 +55,7 @@ class CacheConfig:
     staging_bytes: int = 64 * MIB
     write_queue_blocks: int = 256
     write_wait_s: float = 1.0
+    close_wait_s: float = 30.0
 
     def __post_init__(self) -> None:
         problems = [f"{name}={value} must be {rule}" for name, value, rule in self._broken_rules()]
@@ -62,7 +64,6 @@ class CacheConfig:
 
     def _broken_rules(self) -> list[tuple[str, object, str]]:
         low, high = self.low_watermark_frac, self.high_watermark_frac
-        wait = self.write_wait_s
         rules = [
             ("hot_bytes", self.hot_bytes >= 1, "at least one block's bytes"),
             ("high_watermark_frac", 0 < high <= 1, "above 0 and at most 1"),
@@ -71,7 +72,10 @@ class CacheConfig:
             ("codec", 0 <= self.codec <= 0xFFFF, "0..65535"),
             ("staging_bytes", self.staging_bytes >= 1, "at least two frames' bytes"),
             ("write_queue_blocks", self.write_queue_blocks >= 1, "at least 1"),
-            ("write_wait_s", math.isfinite(wait) and wait >= 0, "a finite number, at least 0"),
+            *(
+                (name, _is_time(getattr(self, name)), "a finite number of seconds, at least 0")
+                for name in ("write_wait_s", "close_wait_s")
+            ),
         ]
         return [(name, getattr(self, name), rule) for name, holds, rule in rules if not holds]
 
@@ -79,3 +83,7 @@ class CacheConfig:
     def layout(self) -> BlockLayout:
         """Return where a block's values lie."""
         return BlockLayout(self.geometry, self.block_tokens, self.frame_layers)
+
+
+def _is_time(seconds: float) -> bool:
+    return math.isfinite(seconds) and seconds >= 0

@@ -133,16 +133,26 @@ class Directory:
 
     # Using
 
-    def look_up(self, keys: Sequence[bytes]) -> list[Found]:
+    def look_up(
+        self, keys: Sequence[bytes], before_each: Callable[[], None] = lambda: None
+    ) -> list[Found]:
         """Use the longest run of blocks that are somewhere, and refer to each of them.
 
         Returned in the keys' order; used deepest first, so that a prefix outlives its
         continuations. `unrefer` each of them in the end.
+
+        Parameters
+        ----------
+        before_each : callable   may wait until a slot is free
         """
         found = keys[: len(self.match(keys))]
         for key in found:
             self.claims.refer(key)
-        return [self.access(key) for key in reversed(found)][::-1]
+        used = []
+        for key in reversed(found):
+            before_each()
+            used.append(self.access(key))
+        return used[::-1]
 
     def access(self, key: bytes) -> Found:
         """Use a block that is somewhere: a hot one becomes recent, a cold one hot if it has room.
@@ -312,6 +322,17 @@ class Directory:
     def _promise(self, key: bytes) -> None:
         self._promised.add(key)
         self._to_write.append(key)
+
+    def keys(self) -> list[bytes]:
+        """Return the keys of the hot blocks."""
+        return list(self._slot_of)
+
+    def demand_writes(self, keys: Sequence[bytes]) -> None:
+        """Write those of the hot blocks that would be written if they left now."""
+        for key in keys:
+            slot = self._slot_of.get(key)
+            if slot is not None and key not in self._promised:
+                self._is_worth_writing(key, slot)
 
     def _promise_again(self) -> None:
         """Try those once more that could not be written but that open sequences are made of."""

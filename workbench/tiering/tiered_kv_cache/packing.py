@@ -64,6 +64,17 @@ def unpack(layout: BlockLayout, run: LayerRun, start: int, stop: int) -> tuple[F
     return k, v
 
 
+def clear(layout: BlockLayout, block: NDArray[np.uint8], n_tokens: int) -> None:
+    """Zero everything behind a block's first tokens, in every layer."""
+    for layer in range(layout.geometry.layers):
+        run = LayerRun(block[None], np.zeros(1, np.int64), layout.places(layer), n_tokens)
+        for side in ("k", "v"):
+            packed, scales = _side(layout, run, 0, side)
+            packed[n_tokens:] = 0
+            if scales is not None:
+                scales[n_tokens:] = 0
+
+
 def quantised(values: Floats) -> tuple[NDArray[np.int8], NDArray[np.float16]]:
     """Return int8 values and one float16 scale for each token and head."""
     scales = (np.abs(values).max(axis=-1) / 127).astype(np.float16)

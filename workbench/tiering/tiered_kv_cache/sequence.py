@@ -13,12 +13,14 @@ import numpy as np
 from workbench.errors import UsageError
 from workbench.tiering.closing import Closing
 from workbench.tiering.tiered_kv_cache import packing
+from workbench.tiering.tiered_kv_cache.attending import attend
 from workbench.tiering.tiered_kv_cache.block_key import pack_ids
 from workbench.tiering.tiered_kv_cache.block_list import BlockList
 from workbench.tiering.tiered_kv_cache.core import Core
 from workbench.tiering.tiered_kv_cache.errors import BlockLostError, CacheFullError
 from workbench.tiering.tiered_kv_cache.layout import LayerRun
 from workbench.tiering.tiered_kv_cache.packing import Floats
+from workbench.tiering.tiered_kv_cache.persisting import persist
 
 _NONE = np.empty(0, np.int64)
 
@@ -40,6 +42,19 @@ class CachedSequence(Closing):
         self._new_slots = _NONE
         self._stored_layers: set[int] = set()
         self._closed = False
+        with core.changed:
+            core.sequences.add(self)
+
+    @classmethod
+    def of_prefix(
+        cls, core: Core, token_ids: Sequence[int], keys: Sequence[bytes]
+    ) -> CachedSequence:
+        """Return a sequence of tokens whose blocks are referred to already."""
+        sequence = cls(core)
+        sequence._blocks.take(keys)
+        sequence._token_ids = list(token_ids)
+        sequence._n_tokens = len(token_ids)
+        return sequence
 
     @property
     def n_tokens(self) -> int:
@@ -169,25 +184,10 @@ class CachedSequence(Closing):
 
     def _read(self, layer: int, start: int, stop: int) -> Iterator[LayerRun]:
         """Yield the blocks that hold the tokens from start to stop, cut at stop."""
-        core, size = self._core, self._layout.block_tokens
-        with core.changed:
-            spans = self._blocks.spans()
-            held = np.concatenate([_NONE, *(s.slots for s in spans if s.slots is not None)])
-            core.directory.claims.hold(held)
         try:
-            for span in spans:
-                first, last = span.first, span.first + span.n_blocks
-                skip = max(0, start // size - first)
-                n_tokens = min(stop, last * size) - (first + skip) * size
-                if skip >= span.n_blocks or n_tokens <= 0:
-                    continue
-                if span.slots is None:
-                    raise self._lost(first)
-                n_blocks = -(-n_tokens // size)
-                slots = span.slots[skip : skip + n_blocks]
-                yield LayerRun(core.slab.memory, slots, self._layout.places(layer), n_tokens)
-        finally:
-            core.unhold(held)
+            yield from attend(self._core, self._blocks, layer, start, stop)
+        except LookupError as error:
+            raise self._lost(error.args[0]) from None
 
     def gather(self, layer: int, start: int, stop: int) -> tuple[Floats, Floats]:
         """Return copies of some tokens' keys and values, each float32[n, kv_heads, head_dim].
@@ -245,15 +245,32 @@ class CachedSequence(Closing):
         other._n_tokens = n_tokens
         return other
 
+    def persist(self) -> bool:
+        """Write all of it to the SSD tier; return whether it can be resumed, even after power loss.
+
+        Tokens that are not stored in every layer are left out. Blocks until the device has it.
+        """
+        self._require_open()
+        return persist(self._core, self._blocks, self.token_ids)
+
     def close(self) -> None:
         """Let go of all blocks; the sealed ones can be found until they are evicted."""
         if not self._closed:
             self._closed = True
-            self._blocks.cut(0)
+            with self._core.changed:
+                self._blocks.cut(0)
+                self._core.sequences.discard(self)
+
+    def shorten(self, n_blocks: int) -> None:
+        """Keep no more than the first so many blocks' tokens."""
+        n_tokens = n_blocks * self._layout.block_tokens
+        if n_tokens < len(self._token_ids):
+            self.truncate(min(self._n_tokens, n_tokens))
 
     def _lost(self, n_blocks: int) -> BlockLostError:
         """Cut the sequence to its first blocks, and say so."""
-        self.truncate(min(self._n_tokens, n_blocks * self._layout.block_tokens))
+        self.shorten(n_blocks)
+        self._core.counts.blocks_lost += 1
         return BlockLostError(self._n_tokens)
 
     # Refusing

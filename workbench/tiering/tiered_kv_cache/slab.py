@@ -38,19 +38,30 @@ class HotSlab:
         self.memory: NDArray[np.uint8] = allocate(n_bytes).reshape(self.n_slots, -1)
 
     @property
+    def n_frames(self) -> int:
+        """Return how many frames a block has."""
+        return self._layout.n_frames
+
+    @property
+    def block_bytes(self) -> int:
+        """Return the bytes of one block."""
+        return self._layout.block_bytes
+
+    @property
     def nbytes(self) -> int:
         """Return the bytes of the slab; they never change."""
         return int(self.memory.nbytes)
 
     def frames(self, slot: int) -> list[memoryview]:
         """Return a block's frames, page-aligned, in their order."""
-        row: memoryview = self.memory[slot].data
-        return [row[self._layout.frame_slice(frame)] for frame in range(self._layout.n_frames)]
+        block = self.block(slot)
+        return [block[self._layout.frame_slice(frame)] for frame in range(self._layout.n_frames)]
 
     def frame(self, slot: int, frame: int) -> memoryview:
         """Return one frame of a block, page-aligned."""
-        return self.frames(slot)[frame]
+        return self.block(slot)[self._layout.frame_slice(frame)]
 
-    def copy(self, destination: int, source: int) -> None:
-        """Copy a whole block."""
-        np.copyto(self.memory[destination], self.memory[source])
+    def block(self, slot: int) -> memoryview:
+        """Return a whole block, page-aligned."""
+        block: memoryview = self.memory[slot].data
+        return block
