@@ -94,17 +94,46 @@ def _truncate(builder: ir.IRBuilder, values: ir.Value) -> ir.Value:
     return builder.bitcast(builder.fptrunc(values, _HALF), _I16)
 
 
+def _widened_one(context: Any, builder: ir.IRBuilder, arguments: Any) -> ir.Value:
+    if has_instruction():
+        return _extend(builder, arguments[0])
+    signature = types.float32(types.uint16)
+    return context.compile_internal(builder, _half_to_float_twin, signature, arguments)
+
+
 @_with_twin(_half_to_float_twin)
 def half_to_float(typing_context, bits):
     """Return the float32 of a float16's bits (uint16); exact."""
     signature = types.float32(types.uint16)
 
     def generate(context, builder, signature, arguments):
-        if has_instruction():
-            return _extend(builder, arguments[0])
-        return context.compile_internal(builder, _half_to_float_twin, signature, arguments)
+        return _widened_one(context, builder, arguments)
 
     return signature, generate
+
+
+def _as_float_twin(value: Any) -> np.float32:
+    return _half_to_float_twin(value) if isinstance(value, np.uint16) else value
+
+
+@_with_twin(_as_float_twin)
+def as_float(typing_context, value):
+    """Return a float32 as it is, and a uint16 as the float32 of a float16's bits."""
+    signature = types.float32(value)
+
+    def generate(context, builder, signature, arguments):
+        if signature.args[0] == types.float32:
+            return arguments[0]
+        return _widened_one(context, builder, arguments)
+
+    return (signature, generate) if value in (types.float32, types.uint16) else None
+
+
+def _narrowed_one(context: Any, builder: ir.IRBuilder, arguments: Any) -> ir.Value:
+    if has_instruction():
+        return _truncate(builder, arguments[0])
+    signature = types.uint16(types.float32)
+    return context.compile_internal(builder, _float_to_half_twin, signature, arguments)
 
 
 @_with_twin(_float_to_half_twin)
@@ -113,17 +142,54 @@ def float_to_half(typing_context, value):
     signature = types.uint16(types.float32)
 
     def generate(context, builder, signature, arguments):
-        if has_instruction():
-            return _truncate(builder, arguments[0])
-        return context.compile_internal(builder, _float_to_half_twin, signature, arguments)
+        return _narrowed_one(context, builder, arguments)
 
     return signature, generate
+
+
+def _narrow_value_twin(destination: int, source: int) -> None:
+    value = np.float32(ctypes.c_float.from_address(int(source)).value)
+    ctypes.c_uint16.from_address(int(destination)).value = int(_float_to_half_twin(value))
+
+
+@_with_twin(_narrow_value_twin)
+def narrow_value(typing_context, destination, source):
+    """Write the float32 at one address as a float16 to another, both multiples of their size."""
+
+    def generate(context, builder, signature, arguments):
+        to, start = arguments
+        value = builder.load(_pointer(builder, start, _FLOAT))
+        builder.store(_narrowed_one(context, builder, [value]), _pointer(builder, to, _I16))
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp), generate
 
 
 def _narrow_line_twin(destination: int, source: int) -> None:
     values = (ctypes.c_float * LINE_VALUES).from_address(int(source))
     halves = (ctypes.c_uint16 * LINE_VALUES).from_address(int(destination))
     halves[:] = [int(_float_to_half_twin(np.float32(value))) for value in values]
+
+
+def _each(
+    context: Any, builder: ir.IRBuilder, twin: Any, values: ir.Value, signature: Any, to: ir.Type
+) -> ir.Value:
+    """Return a vector converted value by value, where there is no instruction."""
+    converted = ir.Constant(ir.VectorType(to, values.type.count), ir.Undefined)
+    for number in range(values.type.count):
+        place = ir.Constant(_I64, number)
+        value = [builder.extract_element(values, place)]
+        result = context.compile_internal(builder, twin, signature, value)
+        converted = builder.insert_element(converted, result, place)
+    return converted
+
+
+def widened(context: Any, builder: ir.IRBuilder, bits: ir.Value) -> ir.Value:
+    """Return a vector of float16 bits as one of float32, for other files' intrinsics."""
+    if has_instruction():
+        return _extend(builder, bits)
+    signature = types.float32(types.uint16)
+    return _each(context, builder, _half_to_float_twin, bits, signature, _FLOAT)
 
 
 def _narrowed(context: Any, builder: ir.IRBuilder, address: ir.Value) -> ir.Value:
@@ -133,13 +199,7 @@ def _narrowed(context: Any, builder: ir.IRBuilder, address: ir.Value) -> ir.Valu
     if has_instruction():
         return _truncate(builder, values)
     signature = types.uint16(types.float32)
-    line = ir.Constant(ir.VectorType(_I16, LINE_VALUES), ir.Undefined)
-    for number in range(LINE_VALUES):
-        place = ir.Constant(_I64, number)
-        value = [builder.extract_element(values, place)]
-        half = context.compile_internal(builder, _float_to_half_twin, signature, value)
-        line = builder.insert_element(line, half, place)
-    return line
+    return _each(context, builder, _float_to_half_twin, values, signature, _I16)
 
 
 @_with_twin(_narrow_line_twin)

@@ -49,6 +49,22 @@ def _store_nontemporal(builder: ir.IRBuilder, line: ir.Value, address: ir.Value)
     store.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(_I32, 1)]))
 
 
+def _copy_byte_twin(destination: int, source: int) -> None:
+    ctypes.memmove(int(destination), int(source), 1)
+
+
+@_with_twin(_copy_byte_twin)
+def copy_byte(typing_context, destination, source):
+    """Copy one byte from one address to another."""
+
+    def generate(context, builder, signature, arguments):
+        to, start = (_pointer(builder, address, _I8) for address in arguments)
+        builder.store(builder.load(start), to)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp), generate
+
+
 def _copy_line_twin(destination: int, source: int) -> None:
     ctypes.memmove(int(destination), int(source), LINE_BYTES)
 

@@ -9,17 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from llvmlite import binding, ir
-from numba import config, njit
+from llvmlite import ir
+from numba import njit
 
 from kernels import half
-
-compiled = pytest.mark.skipif(
-    config.DISABLE_JIT, reason="NUMBA_DISABLE_JIT is set: nothing is compiled, twins run instead"
-)
-x86 = pytest.mark.skipif(
-    platform.machine().lower() not in ("x86_64", "amd64"), reason="looks at x86 assembly"
-)
+from tests.kernels.machine_code import assembly, compile_for, compiled, x86
 
 ALL_HALVES = np.arange(1 << 16, dtype=np.uint16)
 QUIET_HALF, QUIET_FLOAT = np.uint16(1 << 9), np.uint32(1 << 22)
@@ -109,12 +103,6 @@ def test_a_line_is_32_values_and_no_more(narrower):
     assert not line[64:].any()
 
 
-def assembly(kernel, *arguments) -> str:
-    fresh = njit(kernel.py_func)
-    fresh(*arguments)
-    return "\n".join(fresh.inspect_asm().values())
-
-
 @compiled
 @x86
 @pytest.mark.skipif(not half.has_instruction(), reason="this processor has no F16C")
@@ -135,27 +123,17 @@ def test_loops_hold_the_vector_instruction():
 def test_other_machines_get_their_own_instructions(
     triple, features, widen_instruction, narrow_instruction
 ):
-    text = compile_for(triple, features)
+    halves = ir.VectorType(ir.IntType(16), half.LINE_VALUES)
+    floats = ir.VectorType(ir.FloatType(), half.LINE_VALUES)
+
+    def body(builder, bits, widened, values, narrowed):
+        builder.store(half._extend(builder, builder.load(bits)), widened)
+        builder.store(half._truncate(builder, builder.load(values)), narrowed)
+
+    text = compile_for(triple, features, [halves, floats, floats, halves], body)
     assert re.search(widen_instruction, text)
     assert re.search(narrow_instruction, text)
     assert not re.search(r"hf|h2f|f2h", text), "calls a function that Numba cannot link"
-
-
-def compile_for(triple: str, features: str) -> str:
-    binding.initialize_all_targets()
-    binding.initialize_all_asmprinters()
-    module = ir.Module()
-    module.triple = triple
-    halves = ir.VectorType(ir.IntType(16), half.LINE_VALUES).as_pointer()
-    floats = ir.VectorType(ir.FloatType(), half.LINE_VALUES).as_pointer()
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [halves, floats] * 2), "convert")
-    builder = ir.IRBuilder(function.append_basic_block())
-    builder.store(half._extend(builder, builder.load(function.args[0])), function.args[1])
-    builder.store(half._truncate(builder, builder.load(function.args[3])), function.args[2])
-    builder.ret_void()
-    target = binding.Target.from_triple(triple)
-    machine = target.create_target_machine(opt=2, features=features)
-    return machine.emit_assembly(binding.parse_assembly(str(module)))
 
 
 @compiled

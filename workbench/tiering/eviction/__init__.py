@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Any
 
-from workbench.tiering.eviction.lru import LRU
+from workbench.tiering.eviction.lru import Lru
 from workbench.tiering.eviction.policy import Policy, never
 from workbench.tiering.named import pick
 
 __all__ = ["POLICIES", "Policy", "create", "never"]
 
-POLICIES: dict[str, Callable[[int], Policy[Any]]] = {policy.name: policy for policy in (LRU,)}
+POLICIES: dict[str, Callable[[int], Policy[Any]]] = {policy.name: policy for policy in (Lru,)}
 
 
 def create(name: str, capacity_blocks: int) -> Policy[Hashable]:

@@ -19,7 +19,7 @@ from workbench.tiering.eviction.policy import (
 )
 
 
-class LRU(Generic[Key]):
+class Lru(Generic[Key]):
     """One queue; a use moves a block to its end."""
 
     name = "lru"

@@ -18,7 +18,7 @@ __all__ = ["WRITE_POLICIES", "Selective", "WriteBack", "WritePolicy", "WriteThro
 
 
 class WritePolicy(Protocol):
-    """Asked at two moments in a block's life whether it is to be written now.
+    """Asked twice in a block's life in memory whether it is to be written.
 
     ``uses`` counts the requests that the block served while in memory: 1 for the one that made it.
     The cache asks only about blocks that the tier below does not hold, so a block is written once.
@@ -32,10 +32,10 @@ class WritePolicy(Protocol):
     def name(self) -> str:
         """Return the name under which it is registered."""
 
-    def on_use(self, uses: int) -> bool:
-        """Return whether to write a full block that has just been sealed, or used once more."""
+    def on_seal(self, key: bytes, uses: int) -> bool:
+        """Return whether to write a block that has just been filled and sealed."""
 
-    def on_demote(self, uses: int) -> bool:
+    def on_demote(self, key: bytes, uses: int) -> bool:
         """Return whether to write a block that is about to leave memory; else it is forgotten."""
 
 

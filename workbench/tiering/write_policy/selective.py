@@ -1,6 +1,6 @@
-"""Write a block once it has been used a second time.
+"""Write a block when it leaves memory, if it was of use to a second request.
 
-Follows: HiCache's write_through_selective, at two uses.
+Follows: HiCache's write_through_selective (two uses), but writes as late as write_back does.
 Leaves out: blocks that leave memory before their second use; they are computed again.
 """
 
@@ -19,10 +19,10 @@ class Selective:
             raise UsageError(f"write policy selective: min_uses={min_uses} must be at least 1")
         self._min_uses = min_uses
 
-    def on_use(self, uses: int) -> bool:
-        """Return whether the block was used often enough."""
+    def on_seal(self, key: bytes, uses: int) -> bool:
+        """Return whether the block was used often enough in an earlier life."""
         return uses >= self._min_uses
 
-    def on_demote(self, uses: int) -> bool:
-        """Return whether the block was used often enough, for one whose write failed."""
+    def on_demote(self, key: bytes, uses: int) -> bool:
+        """Return whether the block was used often enough."""
         return uses >= self._min_uses

@@ -12,10 +12,10 @@ class WriteBack:
 
     name = "write_back"
 
-    def on_use(self, uses: int) -> bool:
+    def on_seal(self, key: bytes, uses: int) -> bool:
         """Return False."""
         return False
 
-    def on_demote(self, uses: int) -> bool:
+    def on_demote(self, key: bytes, uses: int) -> bool:
         """Return True."""
         return True

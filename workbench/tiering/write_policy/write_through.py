@@ -12,10 +12,10 @@ class WriteThrough:
 
     name = "write_through"
 
-    def on_use(self, uses: int) -> bool:
+    def on_seal(self, key: bytes, uses: int) -> bool:
         """Return True."""
         return True
 
-    def on_demote(self, uses: int) -> bool:
+    def on_demote(self, key: bytes, uses: int) -> bool:
         """Return True, for a block whose first write failed."""
         return True

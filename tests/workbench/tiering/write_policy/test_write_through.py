@@ -2,8 +2,10 @@
 
 from workbench.tiering.write_policy import WriteThrough
 
+KEY = bytes(32)
+
 
 def test_everything_is_written_at_once_and_again_if_that_failed():
     policy = WriteThrough()
-    assert [policy.on_use(uses) for uses in range(1, 5)] == [True] * 4
-    assert [policy.on_demote(uses) for uses in range(1, 5)] == [True] * 4
+    assert [policy.on_seal(KEY, uses) for uses in range(1, 5)] == [True] * 4
+    assert [policy.on_demote(KEY, uses) for uses in range(1, 5)] == [True] * 4

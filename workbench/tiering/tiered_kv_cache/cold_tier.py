@@ -1,0 +1,86 @@
+"""Put blocks on the SSD tier and get them back, frame by frame.
+
+Follows: a frame of another model, tenant or codec is a miss; so is one of another length.
+Leaves out: which blocks (directory.py), when (write_behind.py, loading.py, staging.py).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from workbench.tiering.async_io.buffers import address
+from workbench.tiering.ssd_tier import Attributes, SsdTier
+from workbench.tiering.tiered_kv_cache.block_key import frame_keys
+from workbench.tiering.tiered_kv_cache.layout import BlockLayout
+
+
+class FrameAt(NamedTuple):
+    """One frame of a block, and where its bytes are wanted: page-aligned uint8[frame_bytes]."""
+
+    key: bytes
+    frame: int
+    buffer: memoryview
+
+
+class ColdTier:
+    """One model's blocks on an SSD tier, which others may use too. Safe between threads."""
+
+    def __init__(self, ssd: SsdTier, layout: BlockLayout, attributes: Attributes) -> None:
+        self._ssd = ssd
+        self._layout = layout
+        self._attributes = attributes
+        self._lock = threading.Lock()
+        self.read_bytes = 0
+        self.written_bytes = 0
+
+    def contains(self, key: bytes) -> bool:
+        """Return whether all frames of a block are in the SSD tier's index."""
+        return all(self._ssd.contains(one) for one in frame_keys(key, self._layout.n_frames))
+
+    def put(self, blocks: Sequence[tuple[bytes, Sequence[memoryview]]]) -> list[bool]:
+        """Write blocks, each a key and its frames; return which are stored whole.
+
+        The bytes must not change until this returns.
+        """
+        n_frames = self._layout.n_frames
+        stored = self._ssd.put_many(
+            (frame_key, frame, self._attributes)
+            for key, frames in blocks
+            for frame_key, frame in zip(frame_keys(key, n_frames), frames, strict=True)
+        )
+        whole = [all(stored[at : at + n_frames]) for at in range(0, len(stored), n_frames)]
+        with self._lock:
+            self.written_bytes += sum(whole) * self._layout.block_bytes
+        return whole
+
+    def get(self, frames: Sequence[FrameAt]) -> list[bool]:
+        """Read frames; return which are there now. The buffers of the others may hold anything."""
+        keys = [frame_keys(one.key, self._layout.n_frames)[one.frame] for one in frames]
+        views = self._ssd.get_many(keys, [one.buffer for one in frames], self._attributes)
+        here = [
+            view is not None and _is_in(view, one.buffer)
+            for view, one in zip(views, frames, strict=True)
+        ]
+        with self._lock:
+            self.read_bytes += sum(here) * self._layout.frame_bytes
+        return here
+
+    def flush(self) -> bool:
+        """Make everything written survive power loss; return whether it does."""
+        return self._ssd.flush()
+
+    @property
+    def blocks(self) -> int:
+        """Return how many blocks' worth of frames the SSD tier holds, whoever put them."""
+        return self._ssd.stats().blocks // self._layout.n_frames
+
+    @property
+    def blocks_unread(self) -> int:
+        """Return how many of those were written and never read back."""
+        return self._ssd.stats().blocks_unread // self._layout.n_frames
+
+
+def _is_in(view: memoryview, buffer: memoryview) -> bool:
+    return view.nbytes == buffer.nbytes and address(view) == address(buffer)

@@ -1,0 +1,395 @@
+"""Know which block is where, and decide what moves; nothing here touches a byte.
+
+Follows: decisions at once and in order, bytes behind them: a simulator runs on this very class, so
+that its hits are the cache's.
+Leaves out: bytes, I/O and waiting (cache.py, write_behind.py, loading.py); keys (block_key.py);
+locking, which is the caller's.
+
+A slot is free, open (a block that is being filled, without a key), hot (a sealed block under its
+key, ordered by the policy) or leaving (a block that counts as cold already, until its bytes are
+written). Which blocks are cold is the SSD tier's to know: ``is_stored`` asks it.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from workbench.tiering.eviction.policy import Policy
+from workbench.tiering.tiered_kv_cache.claims import Claims, Slots
+from workbench.tiering.tiered_kv_cache.directory_counts import DirectoryCounts
+from workbench.tiering.tiered_kv_cache.errors import CacheFullError
+from workbench.tiering.write_policy import WritePolicy
+
+
+class Tier(enum.Enum):
+    """Where a block is."""
+
+    HOT = "hot"
+    COLD = "cold"
+
+
+class Found(NamedTuple):
+    """A block that was asked for.
+
+    Attributes
+    ----------
+    key : bytes          of the block
+    tier : Tier          where it was
+    fill : int or None   the slot its bytes are to be read into; None: they are here, or stay cold
+    """
+
+    key: bytes
+    tier: Tier
+    fill: int | None
+
+
+class Directory:
+    """The blocks of one cache.
+
+    Parameters
+    ----------
+    policy : Policy                 orders the hot blocks; its capacity is the high watermark
+    n_slots : int                   >= the policy's capacity; the rest is for leaving blocks
+    low_blocks : int or None        demotion, once started, goes on until so few are hot and open
+    write : WritePolicy or None     what goes to the SSD tier; None: there is none
+    is_stored : callable            whether the SSD tier has a block
+    """
+
+    def __init__(
+        self,
+        policy: Policy[bytes],
+        n_slots: int,
+        *,
+        low_blocks: int | None = None,
+        write: WritePolicy | None = None,
+        is_stored: Callable[[bytes], bool] = lambda key: False,
+    ) -> None:
+        self._policy = policy
+        self.capacity_blocks = policy.capacity_blocks
+        assert 1 <= self.capacity_blocks <= n_slots, (self.capacity_blocks, n_slots)
+        low = self.capacity_blocks if low_blocks is None else low_blocks
+        self._target = min(low, self.capacity_blocks - 1)
+        self._write = write
+        self._is_stored = is_stored
+        self._slot_of: dict[bytes, int] = {}
+        self._leaving: dict[bytes, int] = {}
+        self._promised: set[bytes] = set()
+        self._to_write: list[bytes] = []
+        self._free = list(range(n_slots - 1, -1, -1))
+        self._freed_in_use: set[int] = set()
+        self._arriving: set[int] = set()
+        self._open: set[int] = set()
+        self._uses = [0] * n_slots
+        self._n_slots = n_slots
+        self.claims = Claims(n_slots)
+        self.counts = DirectoryCounts()
+        # Changes whenever a hot block loses its slot: who remembers slots looks here.
+        self.version = 0
+
+    # Looking: nothing changes
+
+    def where(self, key: bytes) -> Tier | None:
+        """Return the tier a block is in, None if it is nowhere."""
+        if key in self._slot_of:
+            return Tier.HOT
+        return Tier.COLD if key in self._leaving or self._is_stored(key) else None
+
+    def match(self, keys: Sequence[bytes]) -> list[Tier]:
+        """Return the tiers of the longest run of blocks, from the first on, that are somewhere."""
+        tiers = []
+        for key in keys:
+            tier = self.where(key)
+            if tier is None:
+                break
+            tiers.append(tier)
+        return tiers
+
+    def slot(self, key: bytes) -> int | None:
+        """Return the slot of a block that is hot or leaving, None if it is in neither state."""
+        slot = self._slot_of.get(key)
+        return self._leaving.get(key) if slot is None else slot
+
+    @property
+    def hot_blocks(self) -> int:
+        """Return how many sealed blocks are hot."""
+        return len(self._slot_of)
+
+    @property
+    def open_blocks(self) -> int:
+        """Return how many blocks are being filled."""
+        return len(self._open)
+
+    @property
+    def leaving_blocks(self) -> int:
+        """Return how many slots wait for their bytes to be written."""
+        return len(self._leaving)
+
+    @property
+    def free_slots(self) -> int:
+        """Return how many slots hold nothing."""
+        return len(self._free)
+
+    # Using
+
+    def look_up(
+        self, keys: Sequence[bytes], before_each: Callable[[], None] = lambda: None
+    ) -> list[Found]:
+        """Use the longest run of blocks that are somewhere, and refer to each of them.
+
+        Returned in the keys' order; used deepest first, so that a prefix outlives its
+        continuations. `unrefer` each of them in the end.
+
+        Parameters
+        ----------
+        before_each : callable   may wait until a slot is free
+        """
+        found = keys[: len(self.match(keys))]
+        for key in found:
+            self.claims.refer(key)
+        used = []
+        for key in reversed(found):
+            before_each()
+            used.append(self.access(key))
+        return used[::-1]
+
+    def access(self, key: bytes) -> Found:
+        """Use a block that is somewhere: a hot one becomes recent, a cold one hot if it has room.
+
+        Room is made from blocks that no open sequence is made of.
+        """
+        slot = self._slot_of.get(key)
+        if slot is not None:
+            self._policy.touch(key)
+            self._uses[slot] += 1
+            return Found(key, Tier.HOT, None)
+        has_room = self._make_room(spare_referred=True)
+        if key in self._leaving:
+            if has_room:
+                self._take_back(key)
+            return Found(key, Tier.COLD, None)
+        if not has_room or not self._free:
+            return Found(key, Tier.COLD, None)
+        fill = self._free.pop()
+        self._enter(key, fill)
+        self._arriving.add(fill)
+        self.counts.promotions += 1
+        return Found(key, Tier.COLD, fill)
+
+    def _take_back(self, key: bytes) -> None:
+        """Make a block hot again whose bytes have not left yet."""
+        self._enter(key, self._leaving.pop(key))
+        self.counts.promotions += 1
+
+    def _enter(self, key: bytes, slot: int) -> None:
+        self._slot_of[key] = slot
+        self._uses[slot] = 1
+        self._policy.insert(key)
+
+    def arrived(self, key: bytes, slot: int, whole: bool) -> None:
+        """Note that a promoted block's bytes are in its slot, or (not whole) never will be."""
+        self._arriving.discard(slot)
+        if not whole and self._slot_of.get(key) == slot:
+            del self._slot_of[key]
+            self._policy.remove(key)
+            self._let_go(slot)
+            self.version += 1
+
+    def reserve(self) -> int | None:
+        """Take a slot for a block to be filled; None: there is room, but bytes must leave first.
+
+        Raises
+        ------
+        CacheFullError   if nothing may leave
+        """
+        if not self._make_room(spare_referred=False):
+            raise CacheFullError(
+                f"all {self.capacity_blocks:,} blocks of the hot slab are pinned, being filled or "
+                f"in use{'' if self._write else ', and there is no SSD tier'}; raise hot_bytes, "
+                "pin less or close sequences"
+            )
+        if not self._free:
+            self._promise_again()
+            return None
+        slot = self._free.pop()
+        self._open.add(slot)
+        return slot
+
+    def give_back(self, slot: int) -> None:
+        """Free the slot of an open block."""
+        self._open.remove(slot)
+        self._let_go(slot)
+
+    def seal(self, slot: int, key: bytes) -> None:
+        """Name a filled block; if it is here already, one copy is kept."""
+        known = self.slot(key)
+        self._open.remove(slot)
+        if known is None:
+            self._enter(key, slot)
+            self.counts.sealed += 1
+            if self._write is not None and self._write.on_seal(key, 1) and not self._is_safe(key):
+                self._promise(key)
+            return
+        self.counts.duplicates += 1
+        if key in self._leaving:
+            self._take_back(key)
+        else:
+            self._policy.touch(key)
+            self._uses[known] += 1
+        if known in self._arriving:
+            # The bytes that are here beat those that may never come.
+            self._arriving.remove(known)
+            self._slot_of[key], self._uses[slot] = slot, self._uses[known]
+            self.version += 1
+            slot = known
+        self._let_go(slot)
+
+    def admit(self, key: bytes) -> None:
+        """Take in a block that was just made, as `reserve` and `seal` do; for simulations.
+
+        Raises
+        ------
+        CacheFullError   if nothing may leave
+        """
+        slot = self.reserve()
+        assert slot is not None, "a simulation ends each write before the next block"
+        self.seal(slot, key)
+
+    # Making room
+
+    def _make_room(self, spare_referred: bool) -> bool:
+        """Demote from the high watermark to the low one; return whether one more block fits."""
+        occupied = len(self._slot_of) + len(self._open)
+        if occupied < self.capacity_blocks:
+            return True
+        while occupied > self._target:
+            if not self._demote_one(spare_referred or occupied < self.capacity_blocks):
+                break
+            occupied -= 1
+        return occupied < self.capacity_blocks
+
+    def _demote_one(self, spare_referred: bool) -> bool:
+        key = self._policy.evict(self._is_wanted)
+        if key is None and not spare_referred and self._write is not None:
+            key = self._policy.evict(self._is_fixed)
+        if key is None:
+            return False
+        slot = self._slot_of.pop(key)
+        self.version += 1
+        self.counts.evictions += 1
+        if key in self._promised or self._is_worth_writing(key, slot):
+            self._leaving[key] = slot
+        else:
+            self.counts.forgotten += not self._is_stored(key)
+            self._let_go(slot)
+        return True
+
+    def _is_worth_writing(self, key: bytes, slot: int) -> bool:
+        """Return whether a block that leaves is to be written first, and promise it."""
+        if self._write is None or self._is_stored(key):
+            return False
+        if not self.claims.is_referred(key) and not self._write.on_demote(key, self._uses[slot]):
+            return False
+        self._promise(key)
+        return True
+
+    def _is_fixed(self, key: bytes) -> bool:
+        return self.claims.is_pinned(key) or self.claims.is_held(self._slot_of[key])
+
+    def _is_wanted(self, key: bytes) -> bool:
+        return self.claims.is_referred(key) or self._is_fixed(key)
+
+    def _let_go(self, slot: int) -> None:
+        if self.claims.is_held(slot):
+            self._freed_in_use.add(slot)
+        else:
+            self._free.append(slot)
+
+    def unhold(self, slots: Slots) -> None:
+        """Take a hold on slots back; those whose blocks left meanwhile are free."""
+        self.claims.unhold(slots)
+        if self._freed_in_use:
+            idle = [slot for slot in self._freed_in_use if not self.claims.is_held(slot)]
+            self._freed_in_use.difference_update(idle)
+            self._free += idle
+
+    # Writing behind
+
+    def _is_safe(self, key: bytes) -> bool:
+        return key in self._promised or self._is_stored(key)
+
+    def _promise(self, key: bytes) -> None:
+        self._promised.add(key)
+        self._to_write.append(key)
+
+    def keys(self) -> list[bytes]:
+        """Return the keys of the hot blocks."""
+        return list(self._slot_of)
+
+    def demand_writes(self, keys: Sequence[bytes]) -> None:
+        """Write those of the hot blocks that would be written if they left now."""
+        for key in keys:
+            slot = self._slot_of.get(key)
+            if slot is not None and key not in self._promised:
+                self._is_worth_writing(key, slot)
+
+    def _promise_again(self) -> None:
+        """Try those once more that could not be written but that open sequences are made of."""
+        for key in self._leaving:
+            if key not in self._promised:
+                self._promise(key)
+
+    def take_writes(self) -> list[bytes]:
+        """Return the blocks to write, in order; `written` or `unwritten` answers for each."""
+        keys, self._to_write = self._to_write, []
+        return keys
+
+    def written(self, key: bytes) -> None:
+        """Note that the SSD tier has a block; a slot that waited for that is free."""
+        self._promised.discard(key)
+        slot = self._leaving.pop(key, None)
+        if slot is not None:
+            self.version += 1
+            self._let_go(slot)
+
+    def unwritten(self, key: bytes) -> None:
+        """Note that a block could not be written: if it was leaving, it is gone.
+
+        Unless an open sequence is made of it: then it keeps its slot.
+        """
+        self._promised.discard(key)
+        if key in self._leaving and not self.claims.is_referred(key):
+            self._forget(key)
+
+    def give_up(self) -> bool:
+        """Forget a leaving block that no open sequence is made of; return whether there was one."""
+        for key in self._leaving:
+            if not self.claims.is_referred(key):
+                self._forget(key)
+                return True
+        return False
+
+    def _forget(self, key: bytes) -> None:
+        self.counts.forgotten += 1
+        self.version += 1
+        self._let_go(self._leaving.pop(key))
+
+    def unrefer(self, key: bytes) -> None:
+        """Take a reference back; a block that only that kept is gone."""
+        if self.claims.unrefer(key) and key in self._leaving and key not in self._promised:
+            self._forget(key)
+
+    # Checking
+
+    def check(self) -> None:
+        """Assert that every slot is in exactly one state, and the policy holds what is hot."""
+        self._policy.check()
+        self.claims.check()
+        assert len(self._policy) == len(self._slot_of) <= self.capacity_blocks
+        assert all(key in self._policy for key in self._slot_of)
+        hot, leaving = self._slot_of.values(), self._leaving.values()
+        taken = [*hot, *leaving, *self._open, *self._freed_in_use, *self._free]
+        assert sorted(taken) == list(range(self._n_slots)), "a slot is in no state, or in two"
+        assert not set(self._leaving) & set(self._slot_of)
+        assert self._arriving <= set(hot)

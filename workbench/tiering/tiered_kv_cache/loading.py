@@ -1,0 +1,132 @@
+"""Bring blocks of a prefix into their slots, frame by frame, behind the caller's back.
+
+Follows: layer-wise loading; the first layers of all blocks come first, so that they can be attended
+while later layers are read. A block that fails or comes late leaves the directory again.
+Leaves out: which blocks (directory.py), what a shorter prefix means to its sequence (load.py).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from workbench.tiering.closing import Closing
+from workbench.tiering.tiered_kv_cache.cold_tier import ColdTier, FrameAt
+from workbench.tiering.tiered_kv_cache.directory import Directory
+from workbench.tiering.tiered_kv_cache.slab import HotSlab
+
+
+class Fill(NamedTuple):
+    """A block whose bytes are to be read into a slot."""
+
+    key: bytes
+    slot: int
+
+
+class LoadJob:
+    """The blocks of one load that are read; ``late`` once its deadline has passed."""
+
+    def __init__(self, fills: Sequence[Fill], end: float | None) -> None:
+        self.fills = list(fills)
+        self.end = end
+        self.cancelled = False
+
+    @property
+    def late(self) -> bool:
+        """Return whether nothing more is wanted."""
+        return self.cancelled or (self.end is not None and time.monotonic() >= self.end)
+
+
+class Loader(Closing):
+    """One thread that reads. ``changed`` is the lock around the directory."""
+
+    def __init__(
+        self, directory: Directory, slab: HotSlab, cold: ColdTier, changed: threading.Condition
+    ) -> None:
+        self._directory = directory
+        self._slab = slab
+        self._cold = cold
+        self._changed = changed
+        self._waiting: deque[LoadJob] = deque()
+        # How many frames of each block on its way are here; whole blocks are not in it.
+        self._n_here: dict[bytes, int] = {}
+        self._stopping = False
+        self._thread = threading.Thread(target=self._work, name="kv-loader", daemon=True)
+        self._thread.start()
+
+    def start(self, job: LoadJob) -> None:
+        """Read a job's blocks after those of earlier jobs. The lock is held."""
+        self._directory.claims.hold(_slots(job.fills))
+        self._n_here.update((fill.key, 0) for fill in job.fills)
+        self._waiting.append(job)
+        self._changed.notify_all()
+
+    def is_coming(self, key: bytes, frame: int) -> bool:
+        """Return whether a frame of a block is on its way, but not here. The lock is held."""
+        return self._n_here.get(key, frame + 1) <= frame
+
+    def wait_for(self, keys: Collection[bytes], frame: int, timeout_s: float | None = None) -> None:
+        """Wait until a frame of each of the blocks is here, or will not come. The lock is held."""
+        if self._n_here:
+            coming = [key for key in keys if key in self._n_here]
+            self._changed.wait_for(
+                lambda: not any(self.is_coming(key, frame) for key in coming), timeout_s
+            )
+
+    def close(self) -> None:
+        """Stop once the read under way has ended; what is not here by then leaves again."""
+        with self._changed:
+            self._stopping = True
+            for job in self._waiting:
+                job.cancelled = True
+            self._changed.notify_all()
+        self._thread.join()
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._stopping)
+                if not self._waiting:
+                    return
+                job = self._waiting.popleft()
+            self._run(job)
+
+    def _run(self, job: LoadJob) -> None:
+        fills, held = job.fills, _slots(job.fills)
+        for frame in range(self._slab.n_frames):
+            if not fills:
+                break
+            here = [False] * len(fills)
+            if not job.late and not self._stopping:
+                here = self._cold.get(
+                    [FrameAt(fill.key, frame, self._slab.frame(fill.slot, frame)) for fill in fills]
+                )
+            fills = self._settle(fills, here, frame)
+        with self._changed:
+            self._directory.unhold(held)
+            self._changed.notify_all()
+
+    def _settle(self, fills: list[Fill], here: Sequence[bool], frame: int) -> list[Fill]:
+        """Note which blocks have one more frame; return those that are worth the next one.
+
+        What lies behind a block that failed cannot be reached by this prefix any more.
+        """
+        n_good = here.index(False) if False in here else len(fills)
+        is_last = frame + 1 == self._slab.n_frames
+        with self._changed:
+            for fill in fills[:n_good]:
+                self._n_here[fill.key] = frame + 1
+            for at in range(0 if is_last else n_good, len(fills)):
+                self._n_here.pop(fills[at].key, None)
+                self._directory.arrived(fills[at].key, fills[at].slot, whole=at < n_good)
+            self._changed.notify_all()
+        return [] if is_last else fills[:n_good]
+
+
+def _slots(fills: Sequence[Fill]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    return np.array([fill.slot for fill in fills], np.int64)
