@@ -43,6 +43,7 @@ class ModelMap(Closing):
         self.header: GGUFHeader = replace(parts[0].header, tensors=tuple(self._infos.values()))
         self.files: tuple[OpenFile, ...] = tuple(part.file for part in parts)
         self._maps = [_mapped(file) for file in self.files]
+        self._bytes = [np.frombuffer(mapped, np.uint8) for mapped in self._maps]
 
     def tensor(self, name: str) -> Tensor:
         """Return a tensor as a view of its file; it stays valid when the model is closed.
@@ -67,7 +68,8 @@ class ModelMap(Closing):
 
     def bytes_of(self, part: int) -> NDArray[np.uint8]:
         """Return a whole file as a read-only view, uint8[file_bytes]."""
-        return np.frombuffer(self.mapping(part), np.uint8)
+        self.mapping(part)
+        return self._bytes[part]
 
     def mapping(self, part: int) -> mmap.mmap:
         """Return a file's mapping, for advice to the kernel; GGUFError if the model is closed."""
@@ -77,7 +79,7 @@ class ModelMap(Closing):
 
     def close(self) -> None:
         """Close the files; each mapping goes with the last view of it. Twice is harmless."""
-        self._maps = []
+        self._maps, self._bytes = [], []
         close_parts(self._parts)
 
 

@@ -70,6 +70,17 @@ class OpenFile(Closing):
                 self.path, 0, "the file was written to since it was opened; open the model again"
             )
 
+    def read(self, offset: int, n_bytes: int) -> bytes:
+        """Return bytes of the file; GGUFError if it became too short to have them all."""
+        raw = b""
+        while len(raw) < n_bytes:
+            more = os.pread(self.fd, n_bytes - len(raw), offset + len(raw))
+            if not more:
+                place = offset + len(raw)
+                raise GGUFError(self.path, place, "the file became shorter while it was read")
+            raw += more
+        return raw
+
     def close(self) -> None:
         """Close the file; closing twice is harmless."""
         if self._open:

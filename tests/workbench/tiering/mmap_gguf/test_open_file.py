@@ -66,3 +66,13 @@ def test_no_descriptor_stays_behind_a_refusal(tmp_path):
     with pytest.raises(GGUFError):
         OpenFile(tmp_path)
     assert len(os.listdir("/dev/fd")) == before
+
+
+def test_bytes_are_read_where_they_stand_or_refused(path):
+    path.write_bytes(bytes(range(100)))
+    with OpenFile(path) as file:
+        assert file.read(7, 3) == bytes([7, 8, 9])
+        assert file.read(100, 0) == b""
+        with pytest.raises(GGUFError, match="became shorter") as caught:
+            file.read(98, 3)
+        assert caught.value.offset == 100
