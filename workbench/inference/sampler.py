@@ -84,7 +84,8 @@ class Sampler:
         ------
         LogitsError   if they hold a NaN or +inf, or forbid every token
 
-        Cost    of 49,152 tokens: 20 us for the best, 0.1 ms for a draw among the top k, up to 1 ms among all.
+        Cost    of 49,152 tokens: 20 us for the best, 0.1 ms for a draw among the top k, up to 1 ms
+                among all.
         """
         if self.sampling.temperature == 0:
             _checked_maximum(logits)
