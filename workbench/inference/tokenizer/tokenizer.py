@@ -124,6 +124,12 @@ class Tokenizer:
             return b""
         return self._bytes[token_id]
 
+    def control_tokens_in(self, text: str) -> list[str]:
+        """Return the control tokens that a text would hold if it were parsed for them."""
+        parts = special_tokens.cut_out(text, self._specials)
+        ids = [part for part in parts if isinstance(part, int) and part in self._control_ids]
+        return [self._bytes[token_id].decode() for token_id in ids]
+
     def stream(self, *, show_special: bool = False) -> TextStream:
         """Return a stream that turns ids into whole characters as they come."""
         return TextStream(lambda token_id: self.piece(token_id, show_special=show_special))
