@@ -147,6 +147,8 @@ class Engine:
         return list(room[:n_ids])
 
     def _append(self, ids: Sequence[int]) -> None:
+        if self._context is None:
+            raise ValueError("no model is loaded")
         # llama.cpp ends the process over a batch that is longer than the whole context.
         n_tokens, room = len(self._ids) + len(ids), lib.llama_n_ctx(self._context)
         if n_tokens > room:

@@ -28,7 +28,7 @@ class PeerError(WorkbenchError):
 
 
 class PeerProcess:
-    """One worker; close it, or use it as a context."""
+    """One worker; whoever starts it closes it."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         """Start the worker.
@@ -124,6 +124,8 @@ class PeerProcess:
 
     def _failure(self, what: str) -> PeerError:
         """Return the error to raise, with the end of what the worker wrote."""
+        if self._written.closed:
+            return PeerError(what)
         self._written.seek(0, os.SEEK_END)
         self._written.seek(max(0, self._written.tell() - _SHOWN_BYTES))
         said = self._written.read().decode("utf-8", "replace").strip()

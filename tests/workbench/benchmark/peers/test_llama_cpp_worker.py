@@ -32,3 +32,5 @@ def test_a_model_is_loaded_again_with_other_settings() -> None:
         peer.prefill_seconds(IDS)
         with pytest.raises(PeerError, match="could not load the model"):
             peer.load_seconds(replace(settings, model=settings.model.with_name("none.gguf")))
+        with pytest.raises(PeerError, match="no model is loaded"):
+            peer.prefill_seconds(IDS)

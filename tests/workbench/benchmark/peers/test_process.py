@@ -88,7 +88,9 @@ def test_a_program_that_is_not_there_is_an_error(tmp_path: Path) -> None:
         PeerProcess([str(tmp_path / "python")], {})
 
 
-def test_closing_twice_is_nothing(start: Start) -> None:
+def test_closing_twice_is_nothing_and_a_call_after_it_an_error(start: Start) -> None:
     worker = start()
     worker.close()
     worker.close()
+    with pytest.raises(PeerError, match="add: the peer's worker is gone"):
+        worker.call("add", 10, left=1, right=2)

@@ -51,6 +51,11 @@ def test_a_byte_level_vocabulary_has_merges_and_no_special_ids_of_its_own(tmp_pa
     assert found.special_ids == {"eot": 1}
 
 
+def test_an_id_that_is_not_used_may_be_nonsense(tmp_path: Path) -> None:
+    found = read(tmp_path, pad=scalar(f"{KEY}padding_token_id", "u32", 4_294_967_295))
+    assert "padding" not in found.special_ids
+
+
 def test_without_types_every_token_is_normal(tmp_path: Path) -> None:
     assert read(tmp_path, token_type=b"").kinds.tolist() == [NORMAL] * 3
 
