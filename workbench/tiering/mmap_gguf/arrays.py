@@ -19,7 +19,7 @@ from workbench.tiering.mmap_gguf.reader import GGUFError
 
 # The largest vocabularies (262,144 tokens, 580,000 merges) take 5 to 11 MiB an array.
 _MAX_ARRAY_BYTES = 32 << 20
-_MAX_ELEMENTS = 4 << 20
+_MAX_ELEMENTS = 1 << 20
 _DTYPES = {"f32": "<f4", "i32": "<i4", "u32": "<u4"}
 _U64 = struct.Struct("<Q")
 
@@ -34,7 +34,7 @@ def read_strings(header: GGUFHeader, key: str) -> list[str]:
 
     Raises
     ------
-    GGUFError   if the key is missing, no array of strings, longer than 32 MiB or 4 Mi elements,
+    GGUFError   if the key is missing, no array of strings, longer than 32 MiB or 1 Mi elements,
                 not UTF-8, or no longer what the header found
 
     Cost    about 0.2 us a string.
@@ -75,7 +75,7 @@ def read_numbers(header: GGUFHeader, key: str, kind: str) -> npt.NDArray[np.gene
 
     Raises
     ------
-    GGUFError   if the key is missing, of another type, longer than 32 MiB or 4 Mi elements, or
+    GGUFError   if the key is missing, of another type, longer than 32 MiB or 1 Mi elements, or
                 the file became shorter
     """
     value = header.field(key, f"array of {kind}").value
