@@ -86,6 +86,12 @@ class Model:
         found |= self.tensors
         return {name: what for name, what in found.items() if what is not None}
 
+    @staticmethod
+    def n_bytes(shape: Shape, kind: str) -> int:
+        """Return the bytes of a tensor's data."""
+        block = GGML_TYPES[KINDS[kind]]
+        return int(np.prod(shape)) // block.block_values * block.block_bytes
+
     def file(self) -> GGUFFile:
         rng = np.random.default_rng(self.seed)
         pairs = [pair for pair in self.all_pairs().values() if pair]
@@ -133,10 +139,7 @@ def _file(
 
 def weights(rng: np.random.Generator, shape: Shape, kind: str) -> np.ndarray:
     """Return a tensor's bytes: seeded, finite, all below 1 in their scales."""
-    block = GGML_TYPES[KINDS[kind]]
-    n_values = int(np.prod(shape))
     if kind == "F32":
-        return rng.standard_normal(n_values, np.float32).view(np.uint8)
-    n_bytes = n_values // block.block_values * block.block_bytes
+        return rng.standard_normal(int(np.prod(shape)), np.float32).view(np.uint8)
     # Without the bits 0x44 of any byte no float16 or bfloat16 among them has a large exponent.
-    return rng.integers(0, 256, n_bytes, np.uint8) & np.uint8(0xBB)
+    return rng.integers(0, 256, Model.n_bytes(shape, kind), np.uint8) & np.uint8(0xBB)
