@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.dequantize import DEQUANTIZERS, dequantize
 from workbench.errors import UsageError
 from workbench.tiering.memory import require_memory
 from workbench.tiering.mmap_gguf.header import TensorInfo
@@ -68,6 +67,9 @@ def dequantized(tensor: Tensor, threads: int = 1) -> NDArray[np.float32]:
 
     Cost    1 to 4 GB/s of packed weights a thread, limited by writing the result.
     """
+    # Numba takes a second to import, and those who only read headers need none of it.
+    from kernels.dequantize import DEQUANTIZERS, dequantize
+
     kind = tensor.info.ggml_type.name
     if kind not in DEQUANTIZERS:
         raise UsageError(

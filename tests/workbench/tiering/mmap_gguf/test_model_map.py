@@ -9,10 +9,7 @@ import numpy as np
 import pytest
 
 from tests.workbench.tiering.gguf_models import KINDS, Model, write_parts
-from workbench import paths
 from workbench.tiering.mmap_gguf import GGUFError, dequantized, open_model
-
-MODEL = "data/models/SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
 @pytest.fixture
@@ -122,17 +119,6 @@ def test_values_of_a_mapped_tensor_are_the_gguf_packages(tmp_path, kind):
             got = dequantized(tensor)
             assert got.shape == expected.shape
             np.testing.assert_array_equal(got.view(np.uint32), expected.view(np.uint32))
-
-
-def test_the_development_model_maps_as_the_gguf_package_reads_it(tmp_path):
-    path = paths.root() / MODEL
-    theirs = {tensor.name: tensor for tensor in gguf.GGUFReader(path).tensors}
-    with open_model(path) as model:
-        assert set(theirs) == {info.name for info in model.header.tensors}
-        for name in ("token_embd.weight", "blk.3.ffn_down.weight", "output_norm.weight"):
-            other, tensor = theirs[name], model.tensor(name)
-            np.testing.assert_array_equal(tensor.packed, other.data.view(np.uint8).ravel())
-            assert tensor.info.shape == tuple(int(extent) for extent in other.shape)
 
 
 def test_a_copy_of_one_part_under_a_linked_name_is_read(tmp_path):
