@@ -1,8 +1,8 @@
 """Render one chat template in a process of its own, within limits.
 
 Follows: the environment that published templates are written for: trimmed blocks, loop controls,
-`tojson` and `raise_exception`. Run as a script, it reads a JSON object from standard input, writes "+" and the text or
-"-" and the reason to standard output.
+`tojson` and `raise_exception`. Run as a script, it reads a JSON object from standard input, writes
+"+" and the text or "-" and the reason to standard output.
 Leaves out: the date (`strftime_now`), so that a conversation always renders to the same text.
 """
 
