@@ -49,6 +49,8 @@ class Span(NamedTuple):
 
     def cut(self, first: int, stop: int) -> Span:
         """Return the part of these blocks whose numbers are in a range; it may be empty."""
+        if first <= self.first and self.stop <= stop:
+            return self
         first, stop = max(first, self.first), min(stop, self.stop)
         part = slice(first - self.first, max(first, stop) - self.first)
         slots = None if self.slots is None else self.slots[part]

@@ -66,6 +66,11 @@ class Loader(Closing):
         self._waiting.append(job)
         self._changed.notify_all()
 
+    @property
+    def is_busy(self) -> bool:
+        """Return whether any block is on its way. The lock is held."""
+        return bool(self._n_here)
+
     def is_coming(self, key: bytes, frame: int) -> bool:
         """Return whether a frame of a block is on its way, but not here. The lock is held."""
         return self._n_here.get(key, frame + 1) <= frame
