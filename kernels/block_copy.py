@@ -14,7 +14,7 @@ from numba import njit
 from kernels import block_target, copy
 from kernels.block_target import K, V
 from kernels.record import Kernel, exact, register
-from kernels.simd import store_fence
+from kernels.simd import address_of, store_fence
 
 SOURCES = (np.float32, np.uint16)
 
@@ -81,9 +81,9 @@ def vector(slab, slots, rows, places, k_tokens, v_tokens):
     """Copy row by row, cache line by cache line, with ordinary stores."""
     n_tokens, n_layers, heads, head_dim = k_tokens.shape
     row_bytes = heads * head_dim * k_tokens.itemsize
-    k_row, v_row = k_tokens.ctypes.data, v_tokens.ctypes.data
+    k_row, v_row = address_of(k_tokens), address_of(v_tokens)
     for token in range(n_tokens):
-        block = slab.ctypes.data + slots[token] * slab.shape[1] + rows[token] * row_bytes
+        block = address_of(slab) + slots[token] * slab.shape[1] + rows[token] * row_bytes
         for layer in range(n_layers):
             copy.vector_at(block + places[layer, K], k_row, row_bytes)
             copy.vector_at(block + places[layer, V], v_row, row_bytes)
@@ -96,9 +96,9 @@ def nontemporal(slab, slots, rows, places, k_tokens, v_tokens):
     """Copy row by row past the cache; what does not fill a line at a row's ends goes through it."""
     n_tokens, n_layers, heads, head_dim = k_tokens.shape
     row_bytes = heads * head_dim * k_tokens.itemsize
-    k_row, v_row = k_tokens.ctypes.data, v_tokens.ctypes.data
+    k_row, v_row = address_of(k_tokens), address_of(v_tokens)
     for token in range(n_tokens):
-        block = slab.ctypes.data + slots[token] * slab.shape[1] + rows[token] * row_bytes
+        block = address_of(slab) + slots[token] * slab.shape[1] + rows[token] * row_bytes
         for layer in range(n_layers):
             copy.nontemporal_at(block + places[layer, K], k_row, row_bytes)
             copy.nontemporal_at(block + places[layer, V], v_row, row_bytes)

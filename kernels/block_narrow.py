@@ -21,7 +21,7 @@ from kernels.half import (
     narrow_value,
 )
 from kernels.record import Kernel, exact, register
-from kernels.simd import LINE_BYTES, store_fence
+from kernels.simd import LINE_BYTES, address_of, store_fence
 
 SOURCES = (np.float32,)
 VALUE_BYTES = 2
@@ -122,10 +122,10 @@ def vector(slab, slots, rows, places, k_tokens, v_tokens):
     """Convert row by row, 32 values at a time, with ordinary stores."""
     n_tokens, n_layers, heads, head_dim = k_tokens.shape
     n_values = heads * head_dim
-    k_row, v_row = k_tokens.ctypes.data, v_tokens.ctypes.data
+    k_row, v_row = address_of(k_tokens), address_of(v_tokens)
     for token in range(n_tokens):
         row_start = rows[token] * n_values * VALUE_BYTES
-        block = slab.ctypes.data + slots[token] * slab.shape[1] + row_start
+        block = address_of(slab) + slots[token] * slab.shape[1] + row_start
         for layer in range(n_layers):
             vector_at(block + places[layer, K], k_row, n_values)
             vector_at(block + places[layer, V], v_row, n_values)
@@ -138,10 +138,10 @@ def nontemporal(slab, slots, rows, places, k_tokens, v_tokens):
     """Convert row by row past the cache."""
     n_tokens, n_layers, heads, head_dim = k_tokens.shape
     n_values = heads * head_dim
-    k_row, v_row = k_tokens.ctypes.data, v_tokens.ctypes.data
+    k_row, v_row = address_of(k_tokens), address_of(v_tokens)
     for token in range(n_tokens):
         row_start = rows[token] * n_values * VALUE_BYTES
-        block = slab.ctypes.data + slots[token] * slab.shape[1] + row_start
+        block = address_of(slab) + slots[token] * slab.shape[1] + row_start
         for layer in range(n_layers):
             nontemporal_at(block + places[layer, K], k_row, n_values)
             nontemporal_at(block + places[layer, V], v_row, n_values)

@@ -12,6 +12,8 @@ from functools import wraps
 import numpy as np
 from numba import njit
 
+from kernels.simd import address_of
+
 Store = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray], None]
 
 _BYTES, _NUMBERS, _HALVES = np.dtype(np.uint8), np.dtype(np.int64), np.dtype(np.float16)
@@ -109,7 +111,7 @@ def first_misfit(slab, slots, rows, places, row):
     n_slots, block_bytes = slab.shape
     heads, head_dim, value_bytes = row
     grid_bytes = max(value_bytes, _SCALE_BYTES)
-    lowest, off_grid = np.int64(0), np.int64(slab.ctypes.data) | block_bytes
+    lowest, off_grid = np.int64(0), address_of(slab) | block_bytes
     last, last_scales = np.int64(0), np.int64(0)
     for layer in range(places.shape[0]):
         for part in range(4):
