@@ -16,7 +16,7 @@ from kernels.block_target import K_SCALES, V_SCALES, K, V
 from kernels.half import as_float, magnitude_bits
 from kernels.record import Kernel, exact, register
 from kernels.rounding import LINE_VALUES, int8_line, int8_line_nontemporal, round_to_int8
-from kernels.scale import INT8_STEPS, inverse_of, scale_of
+from kernels.scale import INT8_STEPS, inverse_of, scale_of, whole_numbers
 from kernels.simd import LINE_BYTES, address_of, store_fence
 
 SOURCES = (np.float32, np.uint16)
@@ -53,25 +53,11 @@ def reference(slab, slots, rows, places, k_tokens, v_tokens):
 
 def _put(block, starts, number, source):
     """Write heads [n, head_dim] as the block's numbers ``number`` to ``number + n``."""
-    values, scales = _quantized(source)
-    for start, written in zip(starts, (values, scales), strict=True):
+    floats = (source.view(np.float16) if source.dtype == np.uint16 else source).astype(np.float32)
+    numbers, scales = whole_numbers(floats, _STEP)
+    for start, written in zip(starts, (numbers.astype(np.int8), scales), strict=True):
         start += number * written[0].nbytes
         block[start : start + written.nbytes] = written.view(np.uint8).ravel()
-
-
-def _quantized(source):
-    """Return (int8[n, head_dim], float16[n]) of n heads' float32 or float16 bits."""
-    floats = (source.view(np.float16) if source.dtype == np.uint16 else source).astype(np.float32)
-    wanted = np.abs(floats).max(axis=1, initial=0) * _STEP
-    with np.errstate(over="ignore", invalid="ignore"):
-        scales = wanted.astype(np.float16)
-        scales = np.where(scales < wanted, np.nextafter(scales, np.float16(np.inf)), scales)
-    scales[~np.isfinite(scales)] = np.nan
-    usable = scales > 0
-    inverse = np.zeros(scales.shape, np.float32)
-    inverse[usable] = np.float32(1) / scales[usable].astype(np.float32)
-    floats[~usable] = 0
-    return np.rint(floats * inverse[:, None]).astype(np.int8), scales
 
 
 def numpy_per_layer(slab, slots, rows, places, k_tokens, v_tokens):
@@ -109,13 +95,13 @@ def _write_scales(scales, start, largest, inverses, first, heads):
 @njit(cache=True, nogil=True)
 def _scalar_row(values, start, inverses, tokens, token, layer):
     for head in range(tokens.shape[2]):
-        inverse = inverses[head]
+        inverse, written = inverses[head], values[start : start + tokens.shape[3]]
         if inverse > 0:
             for index in range(tokens.shape[3]):
                 value = as_float(tokens[token, layer, head, index])
-                values[start + index] = round_to_int8(value * inverse)
+                written[index] = round_to_int8(value * inverse)
         else:
-            values[start : start + tokens.shape[3]] = 0
+            written[:] = 0
         start += tokens.shape[3]
 
 

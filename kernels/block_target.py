@@ -12,6 +12,7 @@ from functools import wraps
 import numpy as np
 from numba import njit
 
+from kernels.array_check import expect
 from kernels.simd import address_of
 
 Store = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray], None]
@@ -56,12 +57,12 @@ def checked(store: Store, sources: tuple[type, ...], value_bytes: int | None) ->
                 f"kv_heads, head_dim] of {' or '.join(map(str, taken))}"
             )
         n_tokens, n_layers, heads, head_dim = k_tokens.shape
-        _expect("k_tokens", k_tokens, k_tokens.shape, k_tokens.dtype)
-        _expect("v_tokens", v_tokens, k_tokens.shape, k_tokens.dtype)
-        _expect("slab", slab, (*slab.shape[:1], *slab.shape[-1:]), _BYTES)
-        _expect("slots", slots, (n_tokens,), _NUMBERS)
-        _expect("rows", rows, (n_tokens,), _NUMBERS)
-        _expect("places", places, (n_layers, 4), _NUMBERS)
+        expect("k_tokens", k_tokens, k_tokens.shape, k_tokens.dtype)
+        expect("v_tokens", v_tokens, k_tokens.shape, k_tokens.dtype)
+        expect("slab", slab, (*slab.shape[:1], *slab.shape[-1:]), _BYTES)
+        expect("slots", slots, (n_tokens,), _NUMBERS)
+        expect("rows", rows, (n_tokens,), _NUMBERS)
+        expect("places", places, (n_layers, 4), _NUMBERS)
         if k_tokens.size == 0:
             return
         row = (heads, head_dim, value_bytes or k_tokens.itemsize)
@@ -75,15 +76,6 @@ def checked(store: Store, sources: tuple[type, ...], value_bytes: int | None) ->
 
 def _as_bits(tokens: np.ndarray) -> np.ndarray:
     return tokens.view(np.uint16) if tokens.dtype == _HALVES else tokens
-
-
-def _expect(name: str, array: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> None:
-    if array.shape != shape or array.dtype != dtype:
-        raise ValueError(
-            f"{name} is {array.dtype}{list(array.shape)}; it must be {dtype}{list(shape)}"
-        )
-    if not array.flags.c_contiguous:
-        raise ValueError(f"{name} is not C-contiguous; pass np.ascontiguousarray({name})")
 
 
 def _refuse(

@@ -12,6 +12,7 @@ from functools import wraps
 import numpy as np
 from numba import njit
 
+from kernels.array_check import expect
 from kernels.record import Kernel, exact, register
 
 Store = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int], None]
@@ -32,9 +33,9 @@ def checked(store: Store) -> Store:
     ) -> None:
         layers, _, heads, head_dim = _slab_shape(k_slab)
         n_tokens = k_tokens.shape[0] if k_tokens.ndim else 0
-        _expect("v_slab", v_slab, k_slab.shape, k_slab.dtype)
-        _expect("k_tokens", k_tokens, (n_tokens, layers, heads, head_dim), k_slab.dtype)
-        _expect("v_tokens", v_tokens, k_tokens.shape, k_slab.dtype)
+        expect("v_slab", v_slab, k_slab.shape, k_slab.dtype)
+        expect("k_tokens", k_tokens, (n_tokens, layers, heads, head_dim), k_slab.dtype)
+        expect("v_tokens", v_tokens, k_tokens.shape, k_slab.dtype)
         if position < 0:
             raise ValueError(f"position {position} is negative; positions count from 0")
         store(k_slab, v_slab, k_tokens, v_tokens, position)
@@ -48,17 +49,8 @@ def _slab_shape(k_slab: np.ndarray) -> tuple[int, ...]:
             f"k_slab has shape {k_slab.shape}; "
             "pass [layers, capacity_tokens, heads, head_dim] with no side 0"
         )
-    _expect("k_slab", k_slab, k_slab.shape, k_slab.dtype)
+    expect("k_slab", k_slab, k_slab.shape, k_slab.dtype)
     return k_slab.shape
-
-
-def _expect(name: str, array: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> None:
-    if array.shape != shape or array.dtype != dtype:
-        raise ValueError(
-            f"{name} is {array.dtype}{list(array.shape)}, its slab needs {dtype}{list(shape)}"
-        )
-    if not array.flags.c_contiguous:
-        raise ValueError(f"{name} is not C-contiguous; pass np.ascontiguousarray({name})")
 
 
 def reference(

@@ -41,3 +41,24 @@ def inverse_of(bits):
     """
     scale = half_to_float(bits)
     return np.float32(1) / scale if scale > 0 else np.float32(0)
+
+
+def whole_numbers(floats: np.ndarray, step: np.float32) -> tuple[np.ndarray, np.ndarray]:
+    """Return the whole numbers of float32[n_groups, group_values], and their scales, in NumPy.
+
+    The definition that the compiled functions above are held against.
+
+    Returns
+    -------
+    numbers : float32[n_groups, group_values]   to be converted to what they are kept as
+    scales : float16[n_groups]
+    """
+    wanted = np.abs(floats).max(axis=1, initial=0) * step
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        scales = wanted.astype(np.float16)
+        scales = np.where(scales < wanted, np.nextafter(scales, np.float16(np.inf)), scales)
+    scales[~np.isfinite(scales)] = np.nan
+    usable = scales > 0
+    inverse = np.zeros(scales.shape, np.float32)
+    inverse[usable] = np.float32(1) / scales[usable].astype(np.float32)
+    return np.rint(np.where(usable[:, None], floats, 0) * inverse[:, None]), scales
