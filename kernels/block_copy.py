@@ -59,21 +59,17 @@ def numpy_per_layer(slab, slots, rows, places, k_tokens, v_tokens):
 @njit(cache=True, nogil=True)
 def scalar(slab, slots, rows, places, k_tokens, v_tokens):
     """Copy row by row in a plain loop; LLVM vectorises it with ordinary stores."""
-    n_tokens, n_layers, heads, _ = k_tokens.shape
-    k_bytes, v_bytes = k_tokens.view(np.uint8), v_tokens.view(np.uint8)
-    head_bytes = k_bytes.shape[3]
+    n_tokens, n_layers, heads, head_dim = k_tokens.shape
+    k_bytes, v_bytes = k_tokens.reshape(-1).view(np.uint8), v_tokens.reshape(-1).view(np.uint8)
+    row_bytes, source = heads * head_dim * k_tokens.itemsize, 0
     for token in range(n_tokens):
-        slot = slots[token]
+        slot, row_start = slots[token], rows[token] * row_bytes
         for layer in range(n_layers):
-            row_start = rows[token] * heads * head_bytes
+            stop = source + row_bytes
             k_start, v_start = places[layer, K] + row_start, places[layer, V] + row_start
-            for head in range(heads):
-                for index in range(head_bytes):
-                    slab[slot, k_start + index] = k_bytes[token, layer, head, index]
-                for index in range(head_bytes):
-                    slab[slot, v_start + index] = v_bytes[token, layer, head, index]
-                k_start += head_bytes
-                v_start += head_bytes
+            copy.elements(slab[slot, k_start : k_start + row_bytes], k_bytes[source:stop])
+            copy.elements(slab[slot, v_start : v_start + row_bytes], v_bytes[source:stop])
+            source = stop
 
 
 @njit(cache=True, nogil=True)

@@ -63,27 +63,26 @@ def numpy_per_layer(slab, slots, rows, places, k_tokens, v_tokens):
 
 
 @njit(cache=True, nogil=True)
+def _narrow(halves, values):
+    for index in range(values.size):
+        halves[index] = float_to_half(values[index])
+
+
+@njit(cache=True, nogil=True)
 def scalar(slab, slots, rows, places, k_tokens, v_tokens):
-    """Convert value by value in a plain loop; LLVM vectorises it with ordinary stores."""
+    """Convert row by row in a plain loop; LLVM vectorises it with ordinary stores."""
     n_tokens, n_layers, heads, head_dim = k_tokens.shape
-    halves = slab.view(np.uint16)
+    halves, k_values, v_values = slab.view(np.uint16), k_tokens.reshape(-1), v_tokens.reshape(-1)
+    n_values, source = heads * head_dim, 0
     for token in range(n_tokens):
-        slot = slots[token]
+        slot, row_start = slots[token], rows[token] * n_values
         for layer in range(n_layers):
-            row_start = rows[token] * heads * head_dim
+            stop = source + n_values
             k_start = places[layer, K] // VALUE_BYTES + row_start
             v_start = places[layer, V] // VALUE_BYTES + row_start
-            for head in range(heads):
-                for index in range(head_dim):
-                    halves[slot, k_start + index] = float_to_half(
-                        k_tokens[token, layer, head, index]
-                    )
-                for index in range(head_dim):
-                    halves[slot, v_start + index] = float_to_half(
-                        v_tokens[token, layer, head, index]
-                    )
-                k_start += head_dim
-                v_start += head_dim
+            _narrow(halves[slot, k_start : k_start + n_values], k_values[source:stop])
+            _narrow(halves[slot, v_start : v_start + n_values], v_values[source:stop])
+            source = stop
 
 
 @njit(cache=True, nogil=True)
