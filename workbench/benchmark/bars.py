@@ -16,6 +16,7 @@ from pathlib import Path
 from workbench import paths
 from workbench.benchmark import kv_store, memory_ceiling
 from workbench.benchmark.findings import PRESETS, Benchmark, Finding, Preset, Row
+from workbench.benchmark.kv_cache_bars import KV_CACHE_BENCHMARKS
 from workbench.benchmark.storage_bars import STORAGE_BENCHMARKS
 from workbench.errors import UsageError
 from workbench.tiering.kv_geometry import SEED
@@ -82,6 +83,7 @@ BENCHMARKS: dict[str, Benchmark] = {
             _kv_store_baseline,
         ),
         *STORAGE_BENCHMARKS,
+        *KV_CACHE_BENCHMARKS,
     )
 }
 

@@ -17,13 +17,13 @@ from workbench.tiering.tiered_kv_cache.block_key import BlockKeys
 from workbench.tiering.tiered_kv_cache.claims import Slots
 from workbench.tiering.tiered_kv_cache.cold_tier import ColdTier, FrameAt
 from workbench.tiering.tiered_kv_cache.config import CacheConfig
+from workbench.tiering.tiered_kv_cache.counts import CacheCounts
 from workbench.tiering.tiered_kv_cache.directory import Directory
 from workbench.tiering.tiered_kv_cache.errors import CacheFullError
 from workbench.tiering.tiered_kv_cache.loading import Loader
 from workbench.tiering.tiered_kv_cache.packing import Packer
 from workbench.tiering.tiered_kv_cache.slab import HotSlab
 from workbench.tiering.tiered_kv_cache.staging import Staging
-from workbench.tiering.tiered_kv_cache.stats import CacheCounts
 from workbench.tiering.tiered_kv_cache.write_behind import WriteBehind
 
 if TYPE_CHECKING:
@@ -107,9 +107,12 @@ class Core:
 
         The lock is held.
         """
-        self.settle()
         directory, wait_s = self.directory, self.config.write_wait_s
-        self.changed.wait_for(lambda: directory.free_slots or not directory.leaving_blocks, wait_s)
+        if not directory.free_slots:
+            self.settle()
+            self.changed.wait_for(
+                lambda: directory.free_slots or not directory.leaving_blocks, wait_s
+            )
 
     def give_back(self, slots: Sequence[int]) -> None:
         """Free the slots of open blocks."""

@@ -121,11 +121,11 @@ def assert_right(
 ) -> None:
     """Assert that a range of every layer holds what was stored, bit for bit."""
     stop = sequence.n_tokens if stop is None else stop
-    k, v = values_of(sequence.token_ids)
+    k, v = (kept(side[start:stop], dtype) for side in values_of(sequence.token_ids))
     for layer in range(LAYERS):
         got_k, got_v = sequence.gather(layer, start, stop)
-        np.testing.assert_array_equal(got_k, kept(k, dtype)[start:stop, layer], strict=True)
-        np.testing.assert_array_equal(got_v, kept(v, dtype)[start:stop, layer], strict=True)
+        np.testing.assert_array_equal(got_k, k[:, layer], strict=True)
+        np.testing.assert_array_equal(got_v, v[:, layer], strict=True)
 
 
 def assert_right_or_lost(sequence: CachedSequence) -> bool:
