@@ -14,7 +14,7 @@ from numba import njit
 from kernels import block_target, copy
 from kernels.block_target import K, V
 from kernels.record import Kernel, exact, register
-from kernels.simd import store_fence
+from kernels.simd import address_of, store_fence
 
 SOURCES = (np.float32, np.uint16)
 
@@ -59,21 +59,17 @@ def numpy_per_layer(slab, slots, rows, places, k_tokens, v_tokens):
 @njit(cache=True, nogil=True)
 def scalar(slab, slots, rows, places, k_tokens, v_tokens):
     """Copy row by row in a plain loop; LLVM vectorises it with ordinary stores."""
-    n_tokens, n_layers, heads, _ = k_tokens.shape
-    k_bytes, v_bytes = k_tokens.view(np.uint8), v_tokens.view(np.uint8)
-    head_bytes = k_bytes.shape[3]
+    n_tokens, n_layers, heads, head_dim = k_tokens.shape
+    k_bytes, v_bytes = k_tokens.reshape(-1).view(np.uint8), v_tokens.reshape(-1).view(np.uint8)
+    row_bytes, source = heads * head_dim * k_tokens.itemsize, 0
     for token in range(n_tokens):
-        slot = slots[token]
+        slot, row_start = slots[token], rows[token] * row_bytes
         for layer in range(n_layers):
-            row_start = rows[token] * heads * head_bytes
+            stop = source + row_bytes
             k_start, v_start = places[layer, K] + row_start, places[layer, V] + row_start
-            for head in range(heads):
-                for index in range(head_bytes):
-                    slab[slot, k_start + index] = k_bytes[token, layer, head, index]
-                for index in range(head_bytes):
-                    slab[slot, v_start + index] = v_bytes[token, layer, head, index]
-                k_start += head_bytes
-                v_start += head_bytes
+            copy.elements(slab[slot, k_start : k_start + row_bytes], k_bytes[source:stop])
+            copy.elements(slab[slot, v_start : v_start + row_bytes], v_bytes[source:stop])
+            source = stop
 
 
 @njit(cache=True, nogil=True)
@@ -81,9 +77,9 @@ def vector(slab, slots, rows, places, k_tokens, v_tokens):
     """Copy row by row, cache line by cache line, with ordinary stores."""
     n_tokens, n_layers, heads, head_dim = k_tokens.shape
     row_bytes = heads * head_dim * k_tokens.itemsize
-    k_row, v_row = k_tokens.ctypes.data, v_tokens.ctypes.data
+    k_row, v_row = address_of(k_tokens), address_of(v_tokens)
     for token in range(n_tokens):
-        block = slab.ctypes.data + slots[token] * slab.shape[1] + rows[token] * row_bytes
+        block = address_of(slab) + slots[token] * slab.shape[1] + rows[token] * row_bytes
         for layer in range(n_layers):
             copy.vector_at(block + places[layer, K], k_row, row_bytes)
             copy.vector_at(block + places[layer, V], v_row, row_bytes)
@@ -96,9 +92,9 @@ def nontemporal(slab, slots, rows, places, k_tokens, v_tokens):
     """Copy row by row past the cache; what does not fill a line at a row's ends goes through it."""
     n_tokens, n_layers, heads, head_dim = k_tokens.shape
     row_bytes = heads * head_dim * k_tokens.itemsize
-    k_row, v_row = k_tokens.ctypes.data, v_tokens.ctypes.data
+    k_row, v_row = address_of(k_tokens), address_of(v_tokens)
     for token in range(n_tokens):
-        block = slab.ctypes.data + slots[token] * slab.shape[1] + rows[token] * row_bytes
+        block = address_of(slab) + slots[token] * slab.shape[1] + rows[token] * row_bytes
         for layer in range(n_layers):
             copy.nontemporal_at(block + places[layer, K], k_row, row_bytes)
             copy.nontemporal_at(block + places[layer, V], v_row, row_bytes)

@@ -21,7 +21,7 @@ from kernels.half import (
     narrow_value,
 )
 from kernels.record import Kernel, exact, register
-from kernels.simd import LINE_BYTES, store_fence
+from kernels.simd import LINE_BYTES, address_of, store_fence
 
 SOURCES = (np.float32,)
 VALUE_BYTES = 2
@@ -63,27 +63,26 @@ def numpy_per_layer(slab, slots, rows, places, k_tokens, v_tokens):
 
 
 @njit(cache=True, nogil=True)
+def _narrow(halves, values):
+    for index in range(values.size):
+        halves[index] = float_to_half(values[index])
+
+
+@njit(cache=True, nogil=True)
 def scalar(slab, slots, rows, places, k_tokens, v_tokens):
-    """Convert value by value in a plain loop; LLVM vectorises it with ordinary stores."""
+    """Convert row by row in a plain loop; LLVM vectorises it with ordinary stores."""
     n_tokens, n_layers, heads, head_dim = k_tokens.shape
-    halves = slab.view(np.uint16)
+    halves, k_values, v_values = slab.view(np.uint16), k_tokens.reshape(-1), v_tokens.reshape(-1)
+    n_values, source = heads * head_dim, 0
     for token in range(n_tokens):
-        slot = slots[token]
+        slot, row_start = slots[token], rows[token] * n_values
         for layer in range(n_layers):
-            row_start = rows[token] * heads * head_dim
+            stop = source + n_values
             k_start = places[layer, K] // VALUE_BYTES + row_start
             v_start = places[layer, V] // VALUE_BYTES + row_start
-            for head in range(heads):
-                for index in range(head_dim):
-                    halves[slot, k_start + index] = float_to_half(
-                        k_tokens[token, layer, head, index]
-                    )
-                for index in range(head_dim):
-                    halves[slot, v_start + index] = float_to_half(
-                        v_tokens[token, layer, head, index]
-                    )
-                k_start += head_dim
-                v_start += head_dim
+            _narrow(halves[slot, k_start : k_start + n_values], k_values[source:stop])
+            _narrow(halves[slot, v_start : v_start + n_values], v_values[source:stop])
+            source = stop
 
 
 @njit(cache=True, nogil=True)
@@ -122,10 +121,10 @@ def vector(slab, slots, rows, places, k_tokens, v_tokens):
     """Convert row by row, 32 values at a time, with ordinary stores."""
     n_tokens, n_layers, heads, head_dim = k_tokens.shape
     n_values = heads * head_dim
-    k_row, v_row = k_tokens.ctypes.data, v_tokens.ctypes.data
+    k_row, v_row = address_of(k_tokens), address_of(v_tokens)
     for token in range(n_tokens):
         row_start = rows[token] * n_values * VALUE_BYTES
-        block = slab.ctypes.data + slots[token] * slab.shape[1] + row_start
+        block = address_of(slab) + slots[token] * slab.shape[1] + row_start
         for layer in range(n_layers):
             vector_at(block + places[layer, K], k_row, n_values)
             vector_at(block + places[layer, V], v_row, n_values)
@@ -138,10 +137,10 @@ def nontemporal(slab, slots, rows, places, k_tokens, v_tokens):
     """Convert row by row past the cache."""
     n_tokens, n_layers, heads, head_dim = k_tokens.shape
     n_values = heads * head_dim
-    k_row, v_row = k_tokens.ctypes.data, v_tokens.ctypes.data
+    k_row, v_row = address_of(k_tokens), address_of(v_tokens)
     for token in range(n_tokens):
         row_start = rows[token] * n_values * VALUE_BYTES
-        block = slab.ctypes.data + slots[token] * slab.shape[1] + row_start
+        block = address_of(slab) + slots[token] * slab.shape[1] + row_start
         for layer in range(n_layers):
             nontemporal_at(block + places[layer, K], k_row, n_values)
             nontemporal_at(block + places[layer, V], v_row, n_values)

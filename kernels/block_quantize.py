@@ -13,16 +13,20 @@ from numba import njit
 
 from kernels import block_target
 from kernels.block_target import K_SCALES, V_SCALES, K, V
-from kernels.half import as_float
+from kernels.half import as_float, magnitude_bits
 from kernels.record import Kernel, exact, register
 from kernels.rounding import LINE_VALUES, int8_line, int8_line_nontemporal, round_to_int8
-from kernels.scale import INT8_STEPS, inverse_of, largest_magnitude, scale_of
-from kernels.simd import LINE_BYTES, store_fence
+from kernels.scale import INT8_STEPS, inverse_of, scale_of, whole_numbers
+from kernels.simd import LINE_BYTES, address_of, store_fence
 
 SOURCES = (np.float32, np.uint16)
 VALUE_BYTES = 1
 _SCALE_BYTES = 2
-_STEP = np.float32(1 / INT8_STEPS)
+_FLOAT = np.float32
+_STEP = _FLOAT(1 / INT8_STEPS)
+# One line's values, float32 or float16: what a head without a scale is read from, because its NaNs
+# must not reach the rounding.
+_ZEROS = np.zeros(LINE_VALUES, _FLOAT)
 _PARTS = ([K, K_SCALES], [V, V_SCALES])  # columns of `places`: values, scales
 
 
@@ -49,25 +53,11 @@ def reference(slab, slots, rows, places, k_tokens, v_tokens):
 
 def _put(block, starts, number, source):
     """Write heads [n, head_dim] as the block's numbers ``number`` to ``number + n``."""
-    values, scales = _quantized(source)
-    for start, written in zip(starts, (values, scales), strict=True):
+    floats = (source.view(np.float16) if source.dtype == np.uint16 else source).astype(np.float32)
+    numbers, scales = whole_numbers(floats, _STEP)
+    for start, written in zip(starts, (numbers.astype(np.int8), scales), strict=True):
         start += number * written[0].nbytes
         block[start : start + written.nbytes] = written.view(np.uint8).ravel()
-
-
-def _quantized(source):
-    """Return (int8[n, head_dim], float16[n]) of n heads' float32 or float16 bits."""
-    floats = (source.view(np.float16) if source.dtype == np.uint16 else source).astype(np.float32)
-    wanted = np.abs(floats).max(axis=1, initial=0) * _STEP
-    with np.errstate(over="ignore", invalid="ignore"):
-        scales = wanted.astype(np.float16)
-        scales = np.where(scales < wanted, np.nextafter(scales, np.float16(np.inf)), scales)
-    scales[~np.isfinite(scales)] = np.nan
-    usable = scales > 0
-    inverse = np.zeros(scales.shape, np.float32)
-    inverse[usable] = np.float32(1) / scales[usable].astype(np.float32)
-    floats[~usable] = 0
-    return np.rint(floats * inverse[:, None]).astype(np.int8), scales
 
 
 def numpy_per_layer(slab, slots, rows, places, k_tokens, v_tokens):
@@ -81,52 +71,76 @@ def numpy_per_layer(slab, slots, rows, places, k_tokens, v_tokens):
 
 
 @njit(cache=True, nogil=True)
-def _write_scales(scales, start, inverses, row):
-    """Write the scales of one row's heads, and remember what its values are multiplied with.
+def _find_largest(largest, first, tokens, token, layer):
+    """Note the largest magnitude of each head of one row, from ``largest[first]`` on.
 
-    All heads' scales before any value: in one loop each head would wait for its division.
+    Whole arrays come in, here and below, because slicing them costs more than a head's work.
     """
-    for head in range(row.shape[0]):
-        inverses[head] = largest_magnitude(row[head])
-    for head in range(row.shape[0]):
-        bits = scale_of(inverses[head], _STEP)
+    for head in range(tokens.shape[2]):
+        most = magnitude_bits(tokens[token, layer, head, 0])
+        for index in range(tokens.shape[3]):  # from 0: a whole number of vectors
+            most = max(most, magnitude_bits(tokens[token, layer, head, index]))
+        largest[first + head] = as_float(most)
+
+
+@njit(cache=True, nogil=True)
+def _write_scales(scales, start, largest, inverses, first, heads):
+    """Write one row's scales, and note what its values are multiplied with; in vectors."""
+    for head in range(heads):
+        bits = scale_of(largest[first + head], _STEP)
         scales[start + head] = bits
-        inverses[head] = inverse_of(bits)
+        inverses[first + head] = inverse_of(bits)
+
+
+@njit(cache=True, nogil=True)
+def _scalar_row(values, start, inverses, tokens, token, layer):
+    for head in range(tokens.shape[2]):
+        inverse, written = inverses[head], values[start : start + tokens.shape[3]]
+        if inverse > 0:
+            for index in range(tokens.shape[3]):
+                value = as_float(tokens[token, layer, head, index])
+                written[index] = round_to_int8(value * inverse)
+        else:
+            written[:] = 0
+        start += tokens.shape[3]
 
 
 @njit(cache=True, nogil=True)
 def scalar(slab, slots, rows, places, k_tokens, v_tokens):
     """Quantise value by value in plain loops; LLVM vectorises them with ordinary stores."""
     n_tokens, n_layers, heads, head_dim = k_tokens.shape
-    values, scales = slab.view(np.int8), slab.view(np.uint16)
-    inverses = np.empty(heads, np.float32)
+    memory = slab.reshape(-1)
+    values, scales = memory.view(np.int8), memory.view(np.uint16)
+    largest, inverses = np.empty(heads, _FLOAT), np.empty(heads, _FLOAT)
     for token in range(n_tokens):
-        slot, row = slots[token], rows[token]
+        block, row = slots[token] * slab.shape[1], rows[token] * heads
         for layer in range(n_layers):
-            for side in range(2):
-                source = k_tokens[token, layer] if side == K else v_tokens[token, layer]
-                start = places[layer, K_SCALES + side] // _SCALE_BYTES + row * heads
-                _write_scales(scales[slot], start, inverses, source)
-                start = places[layer, side] + row * heads * head_dim
-                for head in range(heads):
-                    inverse = inverses[head]
-                    for index in range(head_dim):
-                        # A NaN must not reach the rounding; times 0 it would stay one.
-                        value = as_float(source[head, index]) if inverse > 0 else np.float32(0)
-                        values[slot, start + index] = round_to_int8(value * inverse)
-                    start += head_dim
+            _find_largest(largest, 0, k_tokens, token, layer)
+            start = (block + places[layer, K_SCALES]) // _SCALE_BYTES + row
+            _write_scales(scales, start, largest, inverses, 0, heads)
+            start = block + places[layer, K] + row * head_dim
+            _scalar_row(values, start, inverses, k_tokens, token, layer)
+            _find_largest(largest, 0, v_tokens, token, layer)
+            start = (block + places[layer, V_SCALES]) // _SCALE_BYTES + row
+            _write_scales(scales, start, largest, inverses, 0, heads)
+            start = block + places[layer, V] + row * head_dim
+            _scalar_row(values, start, inverses, v_tokens, token, layer)
 
 
 @njit(cache=True, nogil=True)
-def _head_at(to, start, tokens, inverse):
-    """Quantise one head of at least 64 values; the last line may overlap the one before."""
-    head_dim, item_bytes = tokens.shape[3], tokens.itemsize
-    whole = head_dim - head_dim % LINE_VALUES
-    for index in range(0, whole, LINE_VALUES):
-        int8_line(to + index, start + item_bytes * index, tokens, inverse)
-    if whole < head_dim:
-        last = head_dim - LINE_VALUES
-        int8_line(to + last, start + item_bytes * last, tokens, inverse)
+def _vector_row(to, inverses, first, tokens, token, layer):
+    """Quantise one row of heads of at least 64 values; a head's last line may overlap."""
+    heads, head_dim, item_bytes = tokens.shape[2], tokens.shape[3], tokens.itemsize
+    row = (token * tokens.shape[1] + layer) * heads * head_dim
+    start = address_of(tokens) + row * item_bytes
+    for head in range(heads):
+        inverse = inverses[first + head]
+        for index in range(0, head_dim, LINE_VALUES):
+            place = min(index, head_dim - LINE_VALUES)
+            source = start + place * item_bytes if inverse > 0 else address_of(_ZEROS)
+            int8_line(to + place, source, tokens, inverse)
+        to += head_dim
+        start += head_dim * item_bytes
 
 
 @njit(cache=True, nogil=True)
@@ -136,52 +150,70 @@ def vector(slab, slots, rows, places, k_tokens, v_tokens):
     if head_dim < LINE_VALUES:
         scalar(slab, slots, rows, places, k_tokens, v_tokens)
         return
-    scales, inverses = slab.view(np.uint16), np.empty(heads, np.float32)
-    zeros, head_bytes = np.zeros(head_dim, k_tokens.dtype), head_dim * k_tokens.itemsize
+    memory, scales = address_of(slab), slab.reshape(-1).view(np.uint16)
+    largest, inverses = np.empty(2 * heads, _FLOAT), np.empty(2 * heads, _FLOAT)
     for token in range(n_tokens):
-        slot, row = slots[token], rows[token]
+        block, row = slots[token] * slab.shape[1], rows[token] * heads
         for layer in range(n_layers):
-            for side in range(2):
-                source = k_tokens[token, layer] if side == K else v_tokens[token, layer]
-                start = places[layer, K_SCALES + side] // _SCALE_BYTES + row * heads
-                _write_scales(scales[slot], start, inverses, source)
-                to = slab.ctypes.data + slot * slab.shape[1] + places[layer, side]
-                to += row * heads * head_dim
-                for head in range(heads):
-                    inverse, start = inverses[head], source.ctypes.data + head * head_bytes
-                    start = start if inverse > 0 else zeros.ctypes.data
-                    _head_at(to + head * head_dim, start, k_tokens, inverse)
+            _find_largest(largest, 0, k_tokens, token, layer)
+            _find_largest(largest, heads, v_tokens, token, layer)
+            start = (block + places[layer, K_SCALES]) // _SCALE_BYTES + row
+            _write_scales(scales, start, largest, inverses, 0, heads)
+            start = (block + places[layer, V_SCALES]) // _SCALE_BYTES + row
+            _write_scales(scales, start, largest, inverses, heads, heads)
+            to = memory + block + row * head_dim
+            _vector_row(to + places[layer, K], inverses, 0, k_tokens, token, layer)
+            _vector_row(to + places[layer, V], inverses, heads, v_tokens, token, layer)
+
+
+@njit(cache=True, nogil=True)
+def _nontemporal_row(to, inverses, first, tokens, token, layer):
+    """Quantise one row of heads that are whole lines on the grid."""
+    heads, head_dim, item_bytes = tokens.shape[2], tokens.shape[3], tokens.itemsize
+    row = (token * tokens.shape[1] + layer) * heads * head_dim
+    start = address_of(tokens) + row * item_bytes
+    for head in range(heads):
+        inverse = inverses[first + head]
+        for place in range(0, head_dim, LINE_VALUES):
+            source = start + place * item_bytes if inverse > 0 else address_of(_ZEROS)
+            int8_line_nontemporal(to + place, source, tokens, inverse)
+        to += head_dim
+        start += head_dim * item_bytes
 
 
 @njit(cache=True, nogil=True)
 def nontemporal(slab, slots, rows, places, k_tokens, v_tokens):
-    """Quantise 64 values at a time past the cache, if heads are whole lines on the grid."""
+    """Quantise 64 values at a time past the cache, if heads are whole lines on the grid.
+
+    The largest magnitudes are found one layer ahead. They are written singly and then loaded in
+    vectors, which waits for all stores before them; without the distance these would be the last
+    layer's non-temporal ones (2.5 times slower at 3 heads of 64).
+    """
     n_tokens, n_layers, heads, head_dim = k_tokens.shape
-    off_grid = slab.ctypes.data | slab.shape[1] | head_dim
+    memory, scales = address_of(slab), slab.reshape(-1).view(np.uint16)
+    off_grid = memory | slab.shape[1] | head_dim
     for layer in range(n_layers):
         off_grid |= places[layer, K] | places[layer, V]
     if off_grid % LINE_BYTES:
         vector(slab, slots, rows, places, k_tokens, v_tokens)
         return
-    scales, inverses = slab.view(np.uint16), np.empty(heads, np.float32)
-    zeros, head_bytes = np.zeros(head_dim, k_tokens.dtype), head_dim * k_tokens.itemsize
-    line_bytes = LINE_VALUES * k_tokens.itemsize
+    largest, inverses = np.empty(2 * heads, _FLOAT), np.empty(2 * heads, _FLOAT)
     for token in range(n_tokens):
-        slot, row = slots[token], rows[token]
-        for layer in range(n_layers):
-            for side in range(2):
-                source = k_tokens[token, layer] if side == K else v_tokens[token, layer]
-                start = places[layer, K_SCALES + side] // _SCALE_BYTES + row * heads
-                _write_scales(scales[slot], start, inverses, source)
-                to = slab.ctypes.data + slot * slab.shape[1] + places[layer, side]
-                to += row * heads * head_dim
-                for head in range(heads):
-                    inverse, start = inverses[head], source.ctypes.data + head * head_bytes
-                    start = start if inverse > 0 else zeros.ctypes.data
-                    for _ in range(head_dim // LINE_VALUES):
-                        int8_line_nontemporal(to, start, k_tokens, inverse)
-                        to += LINE_VALUES
-                        start += line_bytes
+        block, row = slots[token] * slab.shape[1], rows[token] * heads
+        to = memory + block + row * head_dim
+        for ahead in range(n_layers + 1):
+            if ahead < n_layers:
+                _find_largest(largest, 0, k_tokens, token, ahead)
+                _find_largest(largest, heads, v_tokens, token, ahead)
+            if ahead > 0:
+                layer = ahead - 1
+                _nontemporal_row(to + places[layer, K], inverses, 0, k_tokens, token, layer)
+                _nontemporal_row(to + places[layer, V], inverses, heads, v_tokens, token, layer)
+            if ahead < n_layers:
+                start = (block + places[ahead, K_SCALES]) // _SCALE_BYTES + row
+                _write_scales(scales, start, largest, inverses, 0, heads)
+                start = (block + places[ahead, V_SCALES]) // _SCALE_BYTES + row
+                _write_scales(scales, start, largest, inverses, heads, heads)
     store_fence()
 
 

@@ -16,6 +16,7 @@ from kernels.record import Kernel, exact, register
 from kernels.simd import (
     LINE_BYTES,
     STRIDE_BYTES,
+    address_of,
     copy_byte,
     copy_four_lines_nontemporal,
     copy_line,
@@ -116,20 +117,20 @@ def nontemporal_at(to, start, n_bytes):
 @njit(cache=True, nogil=True)
 def vector(destination, source):
     """Copy cache line by cache line with ordinary stores."""
-    vector_at(destination.ctypes.data, source.ctypes.data, destination.size)
+    vector_at(address_of(destination), address_of(source), destination.size)
 
 
 @njit(cache=True, nogil=True)
 def nontemporal(destination, source):
     """Copy cache line by cache line past the cache; the unaligned ends go through it."""
-    nontemporal_at(destination.ctypes.data, source.ctypes.data, destination.size)
+    nontemporal_at(address_of(destination), address_of(source), destination.size)
     store_fence()
 
 
 @njit(cache=True, nogil=True)
 def nontemporal_pages(destination, source):
     """Copy four pages side by side past the cache: more read streams, more fetches in flight."""
-    to, start = destination.ctypes.data, source.ctypes.data
+    to, start = address_of(destination), address_of(source)
     head = min(-to % LINE_BYTES, destination.size)
     body = head + (destination.size - head) // _GROUP_BYTES * _GROUP_BYTES
     for index in range(head):

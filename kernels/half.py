@@ -112,21 +112,47 @@ def half_to_float(typing_context, bits):
     return signature, generate
 
 
+def _magnitude_bits_twin(value: Any) -> Any:
+    if isinstance(value, np.uint16):
+        return np.uint16(value & np.uint16(0x7FFF))
+    return np.uint32(np.float32(value).view(np.uint32) & np.uint32(0x7FFFFFFF))
+
+
+@_with_twin(_magnitude_bits_twin)
+def magnitude_bits(typing_context, value):
+    """Return a value's bits without the sign: uint16 of float16 bits, uint32 of a float32.
+
+    As whole numbers they order as the magnitudes do, infinity above all and NaNs above that, and
+    their maximum is found in vectors, which a maximum of floats is not.
+    """
+    known = {types.uint16: types.uint16, types.float32: types.uint32}
+    if value not in known:
+        return None
+
+    def generate(context, builder, signature, arguments):
+        bits = builder.bitcast(arguments[0], context.get_value_type(signature.return_type))
+        return builder.and_(bits, ir.Constant(bits.type, (1 << (bits.type.width - 1)) - 1))
+
+    return known[value](value), generate
+
+
 def _as_float_twin(value: Any) -> np.float32:
-    return _half_to_float_twin(value) if isinstance(value, np.uint16) else value
+    if isinstance(value, np.uint16):
+        return _half_to_float_twin(value)
+    return value.view(np.float32) if isinstance(value, np.uint32) else value
 
 
 @_with_twin(_as_float_twin)
 def as_float(typing_context, value):
-    """Return a float32 as it is, and a uint16 as the float32 of a float16's bits."""
-    signature = types.float32(value)
+    """Return a float32: itself, or that of a float16's bits (uint16) or a float32's (uint32)."""
 
     def generate(context, builder, signature, arguments):
-        if signature.args[0] == types.float32:
-            return arguments[0]
-        return _widened_one(context, builder, arguments)
+        if signature.args[0] == types.uint16:
+            return _widened_one(context, builder, arguments)
+        return builder.bitcast(arguments[0], _FLOAT)
 
-    return (signature, generate) if value in (types.float32, types.uint16) else None
+    known = (types.float32, types.uint16, types.uint32)
+    return (types.float32(value), generate) if value in known else None
 
 
 def _narrowed_one(context: Any, builder: ir.IRBuilder, arguments: Any) -> ir.Value:

@@ -21,36 +21,6 @@ NAN_BITS = np.uint16(0x7E00)
 INT8_STEPS, INT4_STEPS = 127, 7
 
 _INFINITY_BITS = 0x7C00
-_HALF_MAGNITUDE, _FLOAT_MAGNITUDE = np.uint16(0x7FFF), np.uint32(0x7FFFFFFF)
-
-
-@njit(cache=True, nogil=True)
-def largest_half(values):
-    """Return the largest magnitude among float16 bits, as float32; NaN if there is one.
-
-    Magnitudes are compared as whole numbers, which order as the values do, NaNs above all.
-    """
-    largest = np.uint16(0)
-    for index in range(values.size):
-        largest = max(largest, np.uint16(values[index] & _HALF_MAGNITUDE))
-    return half_to_float(largest)
-
-
-@njit(cache=True, nogil=True)
-def largest_float(values):
-    """Return the largest magnitude among float32 values' bits (uint32); NaN if there is one."""
-    largest = np.uint32(0)
-    for index in range(values.size):
-        largest = max(largest, np.uint32(values[index] & _FLOAT_MAGNITUDE))
-    return np.uint32(largest).view(np.float32)
-
-
-@njit(cache=True, nogil=True)
-def largest_magnitude(values):
-    """Return the largest magnitude, float32, of 1-D float32 values or float16 bits (uint16)."""
-    if values.itemsize == 2:
-        return largest_half(values.view(np.uint16))
-    return largest_float(values.view(np.uint32))
 
 
 @njit(cache=True, nogil=True)
@@ -63,8 +33,32 @@ def scale_of(largest, step):
     return NAN_BITS if bits >= _INFINITY_BITS else bits
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def inverse_of(bits):
-    """Return what values are multiplied with; 0 where all of them become 0."""
+    """Return what values are multiplied with; 0 where all of them become 0.
+
+    NumPy's error model spares the check for a division by zero, which cannot happen.
+    """
     scale = half_to_float(bits)
     return np.float32(1) / scale if scale > 0 else np.float32(0)
+
+
+def whole_numbers(floats: np.ndarray, step: np.float32) -> tuple[np.ndarray, np.ndarray]:
+    """Return the whole numbers of float32[n_groups, group_values], and their scales, in NumPy.
+
+    The definition that the compiled functions above are held against.
+
+    Returns
+    -------
+    numbers : float32[n_groups, group_values]   to be converted to what they are kept as
+    scales : float16[n_groups]
+    """
+    wanted = np.abs(floats).max(axis=1, initial=0) * step
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        scales = wanted.astype(np.float16)
+        scales = np.where(scales < wanted, np.nextafter(scales, np.float16(np.inf)), scales)
+    scales[~np.isfinite(scales)] = np.nan
+    usable = scales > 0
+    inverse = np.zeros(scales.shape, np.float32)
+    inverse[usable] = np.float32(1) / scales[usable].astype(np.float32)
+    return np.rint(np.where(usable[:, None], floats, 0) * inverse[:, None]), scales

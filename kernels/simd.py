@@ -3,7 +3,7 @@
 Follows: LLVM's generic vector IR, which every target splits to the registers that it has.
 Leaves out: loops, alignment heads and tails (copy.py, read.py); they belong to the kernels.
 
-Addresses are plain integers (``array.ctypes.data``); nothing here checks them. Numba's on-disk
+Addresses are plain integers (`address_of`); nothing here checks them. Numba's on-disk
 cache follows the kernel's own file, not this one: after an edit here delete kernels/__pycache__.
 
 Under ``NUMBA_DISABLE_JIT=1`` every intrinsic is its Python twin, so that kernels run interpreted.
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import config, types
+from numba import config, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
@@ -34,6 +34,15 @@ _CHAINS = 4  # independent xor chains: enough to hide the latency of an L1 load
 def _with_twin(twin: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]:
     """Make the decorated typing function an intrinsic, or its twin when nothing is compiled."""
     return lambda typing: twin if config.DISABLE_JIT else intrinsic(typing)
+
+
+@njit(cache=True, nogil=True)
+def address_of(array):
+    """Return where an array's first value lies, int64.
+
+    Numba's own ``array.ctypes.data`` is unsigned, and unsigned plus signed makes a float64.
+    """
+    return np.int64(array.ctypes.data)
 
 
 def _pointer(builder: ir.IRBuilder, address: ir.Value, pointee: ir.Type) -> ir.Value:

@@ -32,6 +32,23 @@ def narrow(destination, source):
 
 
 @njit
+def magnitudes(destination, source):
+    for index in range(source.size):
+        destination[index] = half.magnitude_bits(source[index])
+
+
+@njit
+def as_floats(destination, source):
+    for index in range(source.size):
+        destination[index] = half.as_float(source[index])
+
+
+@njit
+def narrow_value(destination, source):
+    half.narrow_value(destination.ctypes.data, source.ctypes.data)
+
+
+@njit
 def narrow_line(destination, source):
     half.narrow_line(destination.ctypes.data, source.ctypes.data)
 
@@ -82,6 +99,19 @@ def test_floats_narrow_to_the_nearest_half_ties_to_even():
     np.testing.assert_array_equal(got, expected_halves(floats))
 
 
+def test_magnitudes_order_as_the_values_do_and_nans_come_last():
+    floats = np.array([-0.0, 1e-45, -1e-7, 1, -2, np.inf, -np.nan], np.float32)
+    with np.errstate(under="ignore"):
+        halves = floats.astype(np.float16).view(np.uint16)
+    for values, kind in ((floats, np.uint32), (halves, np.uint16)):
+        bits, got, want = np.zeros(7, kind), np.zeros(7, np.float32), np.zeros(7, np.float32)
+        magnitudes(bits, values)
+        assert (np.diff(bits.astype(np.int64)) >= 0).all()
+        as_floats(got, bits)
+        as_floats(want, values)
+        np.testing.assert_array_equal(got, np.abs(want))
+
+
 def test_the_twins_are_the_same_function():
     for name, twin in (("_half_to_float_twin", widen), ("_float_to_half_twin", narrow)):
         source = ALL_HALVES[::7] if twin is widen else awkward_floats()[::31]
@@ -89,6 +119,12 @@ def test_the_twins_are_the_same_function():
         got = np.array([convert(value) for value in source])
         want = expected_floats(source) if twin is widen else expected_halves(source)
         np.testing.assert_array_equal(got.view(want.dtype), want)
+
+
+def test_a_value_is_one_and_no_more():
+    halves = np.zeros(3, np.uint16)
+    narrow_value(halves[1:], np.full(3, 1.5, np.float32))
+    assert halves.view(np.float16).tolist() == [0, 1.5, 0]
 
 
 @pytest.mark.parametrize("narrower", [narrow_line, narrow_line_nontemporal])

@@ -34,19 +34,3 @@ def test_zeros_have_scale_zero():
 
 def test_the_inverse_is_the_scales_own():
     assert scale.inverse_of(np.float16(0.25).view(np.uint16)) == 4
-
-
-@pytest.mark.parametrize("dtype", [np.float16, np.float32])
-@pytest.mark.parametrize("n_values", [1, 5, 64, 129])
-def test_the_largest_magnitude_is_numpys(dtype, n_values):
-    values = np.random.default_rng(n_values).standard_normal(n_values).astype(dtype)
-    carried = values.view(np.uint16) if dtype is np.float16 else values
-    assert scale.largest_magnitude(carried) == np.float32(np.abs(values).max())
-    values[n_values // 2] = -np.inf
-    assert scale.largest_magnitude(carried) == np.inf
-    values[n_values // 3] = np.nan
-    assert np.isnan(scale.largest_magnitude(carried))
-
-
-def test_nothing_has_magnitude_zero():
-    assert scale.largest_magnitude(np.empty(0, np.float32)) == 0

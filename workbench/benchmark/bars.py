@@ -16,6 +16,7 @@ from pathlib import Path
 from workbench import paths
 from workbench.benchmark import kv_store, memory_ceiling
 from workbench.benchmark.findings import PRESETS, Benchmark, Finding, Preset, Row
+from workbench.benchmark.kv_cache_bars import KV_CACHE_BENCHMARKS
 from workbench.benchmark.storage_bars import STORAGE_BENCHMARKS
 from workbench.benchmark.weights_bars import WEIGHTS_BENCHMARKS
 from workbench.errors import UsageError
@@ -84,6 +85,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         ),
         *STORAGE_BENCHMARKS,
         *WEIGHTS_BENCHMARKS,
+        *KV_CACHE_BENCHMARKS,
     )
 }
 

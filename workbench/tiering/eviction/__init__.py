@@ -6,19 +6,35 @@ Leaves out: when to evict, which is the cache's to decide.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from typing import Any
 
+from workbench.tiering.eviction.arc import Arc
+from workbench.tiering.eviction.fifo import Fifo
+from workbench.tiering.eviction.lfu import Lfu
 from workbench.tiering.eviction.lru import Lru
+from workbench.tiering.eviction.min import Min
 from workbench.tiering.eviction.policy import Policy, never
+from workbench.tiering.eviction.recency_frequency import RecencyFrequency
+from workbench.tiering.eviction.s3_fifo import S3Fifo
+from workbench.tiering.eviction.w_tinylfu import WTinyLfu
 from workbench.tiering.named import pick
 
-__all__ = ["POLICIES", "Policy", "create", "never"]
+__all__ = ["POLICIES", "Min", "Policy", "create", "never"]
 
-POLICIES: dict[str, Callable[[int], Policy[Any]]] = {policy.name: policy for policy in (Lru,)}
+# Those that a cache can use; Min needs to know the future.
+POLICIES: dict[str, Callable[[int], Policy[Any]]] = {
+    Fifo.name: Fifo,
+    Lru.name: Lru,
+    Lfu.name: Lfu,
+    RecencyFrequency.name: RecencyFrequency,
+    Arc.name: Arc,
+    S3Fifo.name: S3Fifo,
+    WTinyLfu.name: WTinyLfu,
+}
 
 
-def create(name: str, capacity_blocks: int) -> Policy[Hashable]:
+def create(name: str, capacity_blocks: int) -> Policy[Any]:
     """Return a new policy for a tier of so many blocks.
 
     Raises

@@ -6,15 +6,16 @@ Leaves out: bytes, tiers and watermarks (the cache); sizes, for all blocks of a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Iterable
+from typing import NoReturn, Protocol, TypeVar
 
 from workbench.errors import UsageError
 
-Key = TypeVar("Key", bound=Hashable)
+# A block's digest in a cache, its number in a simulation.
+Key = TypeVar("Key", bound=int | bytes)
 
 
-def never(key: Hashable) -> bool:
+def never(key: int | bytes) -> bool:
     """Say of every block that it is not pinned."""
     return False
 
@@ -99,19 +100,18 @@ def require_capacity(name: str, capacity_blocks: int) -> int:
     return capacity_blocks
 
 
-def require_room(policy: Policy[Key], key: Key) -> None:
-    """Refuse to insert what is held already, or more than fits.
+def refuse_insert(policy: Policy[Key], key: Key) -> NoReturn:
+    """Say why a block cannot be inserted: it is held already, or more are held than fit.
 
     Raises
     ------
-    ValueError   in both cases
+    ValueError   always
     """
     if key in policy:
         raise ValueError(f"{policy.name}: block {key!r} is held already; touch it instead")
-    if len(policy) >= policy.capacity_blocks:
-        raise ValueError(
-            f"{policy.name}: all {policy.capacity_blocks:,} blocks are held; evict one first"
-        )
+    raise ValueError(
+        f"{policy.name}: all {policy.capacity_blocks:,} blocks are held; evict one first"
+    )
 
 
 def first_unpinned(keys: Iterable[Key], is_pinned: Callable[[Key], bool]) -> Key | None:

@@ -33,7 +33,8 @@ def attend(core: Core, blocks: BlockList, layer: int, start: int, stop: int) -> 
     layout, size = core.layout, core.layout.block_tokens
     frame = layout.frame_of(layer)
     with core.changed:
-        core.wait_for(blocks.sealed_keys(), frame)
+        if core.is_loading:
+            core.wait_for(blocks.sealed_keys(), frame)
         cut = [span.cut(start // size, -(-stop // size)) for span in blocks.spans()]
         held = np.concatenate([_NO_SLOTS, *(span.slots for span in cut if span.slots is not None)])
         core.directory.claims.hold(held)
@@ -45,10 +46,10 @@ def attend(core: Core, blocks: BlockList, layer: int, start: int, stop: int) -> 
         for span in spans:
             n_tokens = min(stop, span.stop * size) - span.first * size
             if span.slots is not None:
-                places = layout.places(layer)
-                yield LayerRun(core.slab.memory, span.slots, places, n_tokens)
+                yield LayerRun(core.slab.memory, span.slots, core.places[layer], n_tokens)
             else:
-                places = layout.places_in_frame(layer)
+                # A staged row holds one frame, not a whole block.
+                places = core.places[layer % layout.frame_layers]
                 yield LayerRun(reader.memory, reader.next(), places, n_tokens)
         if layer + 1 == layout.geometry.layers or layout.frame_of(layer + 1) != frame:
             reader.foresee((frame + 1) % layout.n_frames)

@@ -93,14 +93,13 @@ def pack_ids(token_ids: Sequence[int]) -> bytes:
     return ids.tobytes()
 
 
-def frame_keys(key: bytes, n_frames: int) -> list[bytes]:
-    """Return the keys under which the SSD tier holds a block's frames.
+def frame_key(key: bytes, frame: int) -> bytes:
+    """Return the key under which the SSD tier holds one frame of a block.
 
     The block's key with the frame's number folded into its last four bytes: as unlikely to meet
-    another block's as 28 bytes of SHA-256 are, and 20 times cheaper than another sum.
+    another block's as 28 bytes of SHA-256 are, and cheaper than another sum.
     """
-    head, tail = key[:-4], int.from_bytes(key[-4:], "little")
-    return [head + (tail ^ frame).to_bytes(4, "little") for frame in range(n_frames)]
+    return key[:-4] + (int.from_bytes(key[-4:], "little") ^ frame).to_bytes(4, "little")
 
 
 _BIG_ENDIAN = struct.pack("=I", 1) != struct.pack("<I", 1)

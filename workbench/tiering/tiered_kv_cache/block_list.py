@@ -49,6 +49,8 @@ class Span(NamedTuple):
 
     def cut(self, first: int, stop: int) -> Span:
         """Return the part of these blocks whose numbers are in a range; it may be empty."""
+        if first <= self.first and self.stop <= stop:
+            return self
         first, stop = max(first, self.first), min(stop, self.stop)
         part = slice(first - self.first, max(first, stop) - self.first)
         slots = None if self.slots is None else self.slots[part]
@@ -63,6 +65,8 @@ class BlockList:
         self._blocks: list[bytes | OpenBlock] = []
         self._spans: list[Span] = []
         self._spans_version = -1
+        self._n_recent = -(-core.config.recent_tokens // core.layout.block_tokens)
+        self._pinned: list[bytes] = []
 
     def __len__(self) -> int:
         return len(self._blocks)
@@ -93,9 +97,9 @@ class BlockList:
         self._spans_version = -1
 
     def take(self, keys: Sequence[bytes]) -> None:
-        """Add sealed blocks that are referred to already."""
+        """Add sealed blocks that are referred to already. The core's lock is held."""
         self._blocks += keys
-        self._spans_version = -1
+        self._changed()
 
     def own_last(self) -> None:
         """Give the last block a slot that only this sequence writes to, with the same bytes.
@@ -125,7 +129,7 @@ class BlockList:
         self._core.directory.claims.refer(key)
         self._core.directory.seal(block.slot, key)
         self._blocks[number] = key
-        self._spans_version = -1
+        self._changed()
 
     def cut(self, n_blocks: int) -> None:
         """Let go of all blocks but the first so many."""
@@ -138,7 +142,7 @@ class BlockList:
                     if not block.n_sharing:
                         self._core.give_back([block.slot])
             del self._blocks[n_blocks:]
-        self._spans_version = -1
+            self._changed()
 
     def shared(self, n_blocks: int) -> BlockList:
         """Return a list of the first so many blocks, the same ones."""
@@ -150,7 +154,22 @@ class BlockList:
                 else:
                     block.n_sharing += 1
                 other._blocks.append(block)
+            other._changed()
         return other
+
+    def _changed(self) -> None:
+        """Forget where the blocks lay, and keep the newest of them hot."""
+        self._spans_version = -1
+        if self._n_recent:
+            claims = self._core.directory.claims
+            newest = [
+                block for block in self._blocks[-self._n_recent :] if isinstance(block, bytes)
+            ]
+            for key in newest:
+                claims.pin(key)
+            for key in self._pinned:
+                claims.unpin(key)
+            self._pinned = newest
 
     # Finding
 

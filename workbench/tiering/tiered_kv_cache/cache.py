@@ -100,7 +100,7 @@ class TieredKVCache(Closing):
         core = self._core
         with core.changed:
             keys, n_tokens = self._known(token_ids)
-            found = core.directory.look_up(keys, core.await_slot)
+            found = core.directory.use(keys, core.await_slot)
             core.settle()
             size = self.layout.block_tokens
             n_absent = len(token_ids) // size - n_tokens // size

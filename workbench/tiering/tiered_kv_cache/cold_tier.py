@@ -10,9 +10,8 @@ import threading
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from workbench.tiering.async_io.buffers import address
 from workbench.tiering.ssd_tier import Attributes, SsdTier
-from workbench.tiering.tiered_kv_cache.block_key import frame_keys
+from workbench.tiering.tiered_kv_cache.block_key import frame_key
 from workbench.tiering.tiered_kv_cache.layout import BlockLayout
 
 
@@ -30,6 +29,7 @@ class ColdTier:
     def __init__(self, ssd: SsdTier, layout: BlockLayout, attributes: Attributes) -> None:
         self._ssd = ssd
         self._layout = layout
+        self._n_frames = layout.n_frames
         self._attributes = attributes
         self._lock = threading.Lock()
         self.read_bytes = 0
@@ -37,18 +37,19 @@ class ColdTier:
 
     def contains(self, key: bytes) -> bool:
         """Return whether all frames of a block are in the SSD tier's index."""
-        return all(self._ssd.contains(one) for one in frame_keys(key, self._layout.n_frames))
+        contains = self._ssd.contains
+        return all(contains(frame_key(key, frame)) for frame in range(self._n_frames))
 
     def put(self, blocks: Sequence[tuple[bytes, Sequence[memoryview]]]) -> list[bool]:
         """Write blocks, each a key and its frames; return which are stored whole.
 
         The bytes must not change until this returns.
         """
-        n_frames = self._layout.n_frames
+        n_frames = self._n_frames
         stored = self._ssd.put_many(
-            (frame_key, frame, self._attributes)
+            (frame_key(key, number), frame, self._attributes)
             for key, frames in blocks
-            for frame_key, frame in zip(frame_keys(key, n_frames), frames, strict=True)
+            for number, frame in enumerate(frames)
         )
         whole = [all(stored[at : at + n_frames]) for at in range(0, len(stored), n_frames)]
         with self._lock:
@@ -57,7 +58,7 @@ class ColdTier:
 
     def get(self, frames: Sequence[FrameAt]) -> list[bool]:
         """Read frames; return which are there now. The buffers of the others may hold anything."""
-        keys = [frame_keys(one.key, self._layout.n_frames)[one.frame] for one in frames]
+        keys = [frame_key(one.key, one.frame) for one in frames]
         views = self._ssd.get_many(keys, [one.buffer for one in frames], self._attributes)
         here = [
             view is not None and _is_in(view, one.buffer)
@@ -74,13 +75,14 @@ class ColdTier:
     @property
     def blocks(self) -> int:
         """Return how many blocks' worth of frames the SSD tier holds, whoever put them."""
-        return self._ssd.stats().blocks // self._layout.n_frames
+        return self._ssd.stats().blocks // self._n_frames
 
     @property
     def blocks_unread(self) -> int:
         """Return how many of those were written and never read back."""
-        return self._ssd.stats().blocks_unread // self._layout.n_frames
+        return self._ssd.stats().blocks_unread // self._n_frames
 
 
 def _is_in(view: memoryview, buffer: memoryview) -> bool:
-    return view.nbytes == buffer.nbytes and address(view) == address(buffer)
+    """Return whether a view is the whole buffer, not pooled memory. The tier cut it from either."""
+    return view.obj is buffer.obj and view.nbytes == buffer.nbytes

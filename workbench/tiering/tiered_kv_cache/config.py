@@ -58,9 +58,14 @@ class CacheConfig:
     close_wait_s: float = 30.0
 
     def __post_init__(self) -> None:
-        problems = [f"{name}={value} must be {rule}" for name, value, rule in self._broken_rules()]
+        rules = self._broken_rules()
+        problems = [f"KV cache: {name}={value} must be {rule}" for name, value, rule in rules]
+        try:
+            _ = self.layout
+        except UsageError as error:
+            problems += error.problems
         if problems:
-            raise UsageError([f"KV cache: {problem}" for problem in problems])
+            raise UsageError(problems)
 
     def _broken_rules(self) -> list[tuple[str, object, str]]:
         low, high = self.low_watermark_frac, self.high_watermark_frac

@@ -17,12 +17,13 @@ from workbench.tiering.tiered_kv_cache.block_key import BlockKeys
 from workbench.tiering.tiered_kv_cache.claims import Slots
 from workbench.tiering.tiered_kv_cache.cold_tier import ColdTier, FrameAt
 from workbench.tiering.tiered_kv_cache.config import CacheConfig
+from workbench.tiering.tiered_kv_cache.counts import CacheCounts
 from workbench.tiering.tiered_kv_cache.directory import Directory
 from workbench.tiering.tiered_kv_cache.errors import CacheFullError
 from workbench.tiering.tiered_kv_cache.loading import Loader
+from workbench.tiering.tiered_kv_cache.packing import Packer
 from workbench.tiering.tiered_kv_cache.slab import HotSlab
 from workbench.tiering.tiered_kv_cache.staging import Staging
-from workbench.tiering.tiered_kv_cache.stats import CacheCounts
 from workbench.tiering.tiered_kv_cache.write_behind import WriteBehind
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ class Core:
         self.layout = config.layout
         self.keys = keys
         self.slab = HotSlab(self.layout, config.hot_bytes, min_slots=1 if cold is None else 2)
+        self.places = [self.layout.places(layer) for layer in range(config.geometry.layers)]
+        self.packer = Packer(config.geometry, self.places, self.slab.memory)
         self.directory = _directory(config, self.slab.n_slots, cold)
         # Taken around everything that touches the directory; notified when a slot becomes free.
         self.changed = threading.Condition(threading.RLock())
@@ -104,9 +107,12 @@ class Core:
 
         The lock is held.
         """
-        self.settle()
         directory, wait_s = self.directory, self.config.write_wait_s
-        self.changed.wait_for(lambda: directory.free_slots or not directory.leaving_blocks, wait_s)
+        if not directory.free_slots:
+            self.settle()
+            self.changed.wait_for(
+                lambda: directory.free_slots or not directory.leaving_blocks, wait_s
+            )
 
     def give_back(self, slots: Sequence[int]) -> None:
         """Free the slots of open blocks."""
@@ -146,6 +152,11 @@ class Core:
         keys = self.directory.take_writes()
         if keys and self.behind is not None:
             self.behind.writer.offer(keys)
+
+    @property
+    def is_loading(self) -> bool:
+        """Return whether any block is on its way. The lock is held."""
+        return self.behind is not None and self.behind.loader.is_busy
 
     def is_coming(self, key: bytes, frame: int) -> bool:
         """Return whether a frame of a block is on its way, but not here. The lock is held."""

@@ -18,9 +18,13 @@ from typing import NamedTuple
 
 from workbench.tiering.eviction.policy import Policy
 from workbench.tiering.tiered_kv_cache.claims import Claims, Slots
-from workbench.tiering.tiered_kv_cache.directory_counts import DirectoryCounts
+from workbench.tiering.tiered_kv_cache.counts import DirectoryCounts
 from workbench.tiering.tiered_kv_cache.errors import CacheFullError
 from workbench.tiering.write_policy import WritePolicy
+
+
+def _nothing() -> None:
+    """Wait for nothing."""
 
 
 class Tier(enum.Enum):
@@ -133,26 +137,29 @@ class Directory:
 
     # Using
 
-    def look_up(
-        self, keys: Sequence[bytes], before_each: Callable[[], None] = lambda: None
-    ) -> list[Found]:
+    def look_up(self, keys: Sequence[bytes]) -> list[Found]:
         """Use the longest run of blocks that are somewhere, and refer to each of them.
 
-        Returned in the keys' order; used deepest first, so that a prefix outlives its
-        continuations. `unrefer` each of them in the end.
+        Returned in the keys' order; `unrefer` each of them in the end.
+        """
+        return self.use(keys[: len(self.match(keys))])
+
+    def use(self, keys: Sequence[bytes], before_each: Callable[[], None] = _nothing) -> list[Found]:
+        """Refer to blocks that are somewhere and use them; return them in the keys' order.
+
+        They are used deepest first, so that a prefix outlives its continuations.
 
         Parameters
         ----------
         before_each : callable   may wait until a slot is free
         """
-        found = keys[: len(self.match(keys))]
-        for key in found:
+        for key in keys:
             self.claims.refer(key)
-        used = []
-        for key in reversed(found):
+        found = []
+        for key in reversed(keys):
             before_each()
-            used.append(self.access(key))
-        return used[::-1]
+            found.append(self.access(key))
+        return found[::-1]
 
     def access(self, key: bytes) -> Found:
         """Use a block that is somewhere: a hot one becomes recent, a cold one hot if it has room.
@@ -363,12 +370,21 @@ class Directory:
             self._forget(key)
 
     def give_up(self) -> bool:
-        """Forget a leaving block that no open sequence is made of; return whether there was one."""
-        for key in self._leaving:
-            if not self.claims.is_referred(key):
+        """Forget a block that no open sequence is made of, though it was not written; or False.
+
+        For when the SSD tier takes too long: a slot that it reads from is of no use.
+        """
+        for key, slot in self._leaving.items():
+            if not self.claims.is_referred(key) and not self.claims.is_held(slot):
                 self._forget(key)
                 return True
-        return False
+        hot = self._policy.evict(self._is_wanted)
+        if hot is None:
+            return False
+        self.counts.evictions += 1
+        self._leaving[hot] = self._slot_of.pop(hot)
+        self._forget(hot)
+        return True
 
     def _forget(self, key: bytes) -> None:
         self.counts.forgotten += 1

@@ -133,10 +133,6 @@ class BlockLayout:
             return Places(start, start + self._side_bytes, 0, 0)
         return Places(start, start + self._side_bytes, k_scales, k_scales + self._scales_bytes)
 
-    def places_in_frame(self, layer: int) -> Places:
-        """Return where one layer's parts lie within its frame."""
-        return self.places(layer % self.frame_layers)
-
     def frame_of(self, layer: int) -> int:
         """Return the number of the frame that holds a layer."""
         return layer // self.frame_layers

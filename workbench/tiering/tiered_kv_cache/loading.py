@@ -56,6 +56,7 @@ class Loader(Closing):
         # How many frames of each block on its way are here; whole blocks are not in it.
         self._n_here: dict[bytes, int] = {}
         self._stopping = False
+        self._groups = _growing_groups(slab.n_frames)
         self._thread = threading.Thread(target=self._work, name="kv-loader", daemon=True)
         self._thread.start()
 
@@ -65,6 +66,11 @@ class Loader(Closing):
         self._n_here.update((fill.key, 0) for fill in job.fills)
         self._waiting.append(job)
         self._changed.notify_all()
+
+    @property
+    def is_busy(self) -> bool:
+        """Return whether any block is on its way. The lock is held."""
+        return bool(self._n_here)
 
     def is_coming(self, key: bytes, frame: int) -> bool:
         """Return whether a frame of a block is on its way, but not here. The lock is held."""
@@ -98,34 +104,53 @@ class Loader(Closing):
 
     def _run(self, job: LoadJob) -> None:
         fills, held = job.fills, _slots(job.fills)
-        for frame in range(self._slab.n_frames):
-            if not fills:
-                break
-            here = [False] * len(fills)
-            if not job.late and not self._stopping:
-                here = self._cold.get(
-                    [FrameAt(fill.key, frame, self._slab.frame(fill.slot, frame)) for fill in fills]
-                )
-            fills = self._settle(fills, here, frame)
+        for frames in self._groups:
+            if fills:
+                fills = self._settle(fills, self._read(job, fills, frames), frames.stop)
         with self._changed:
             self._directory.unhold(held)
             self._changed.notify_all()
 
-    def _settle(self, fills: list[Fill], here: Sequence[bool], frame: int) -> list[Fill]:
-        """Note which blocks have one more frame; return those that are worth the next one.
+    def _read(self, job: LoadJob, fills: Sequence[Fill], frames: range) -> list[bool]:
+        """Read some frames of every block; return which blocks have all of them now."""
+        if job.late or self._stopping:
+            return [False] * len(fills)
+        frame_at = self._slab.frame
+        wanted = [
+            FrameAt(fill.key, frame, frame_at(fill.slot, frame))
+            for frame in frames
+            for fill in fills
+        ]
+        here = self._cold.get(wanted)
+        return [all(here[at :: len(fills)]) for at in range(len(fills))]
+
+    def _settle(self, fills: list[Fill], here: Sequence[bool], n_frames: int) -> list[Fill]:
+        """Note which blocks have so many frames; return those that are worth the next ones.
 
         What lies behind a block that failed cannot be reached by this prefix any more.
         """
         n_good = here.index(False) if False in here else len(fills)
-        is_last = frame + 1 == self._slab.n_frames
+        is_last = n_frames == self._slab.n_frames
         with self._changed:
             for fill in fills[:n_good]:
-                self._n_here[fill.key] = frame + 1
+                self._n_here[fill.key] = n_frames
             for at in range(0 if is_last else n_good, len(fills)):
                 self._n_here.pop(fills[at].key, None)
                 self._directory.arrived(fills[at].key, fills[at].slot, whole=at < n_good)
             self._changed.notify_all()
-        return [] if is_last else fills[:n_good]
+        return fills[:n_good]
+
+
+def _growing_groups(n_frames: int) -> list[range]:
+    """Return all frames in groups of 1, 2, 4 and so on.
+
+    The first layers come soon, and the device is not kept waiting at the end of every frame.
+    """
+    groups, start, size = [], 0, 1
+    while start < n_frames:
+        groups.append(range(start, min(n_frames, start + size)))
+        start, size = start + size, size * 2
+    return groups
 
 
 def _slots(fills: Sequence[Fill]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

@@ -1,51 +1,86 @@
-"""Pack a layer's new keys and values into their blocks, and get them out again as float32.
+"""Pack new keys and values into their blocks, and get them out again as float32.
 
-Follows: the block layout; the dtype that is kept is the geometry's.
-Leaves out: attention over the packed values, which reads the blocks itself.
+Follows: the block layout; the dtype that is kept is the geometry's, int8 with scales.
+Leaves out: the loops (kernels/block_store.py); attention, which reads the blocks itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.tiering.tiered_kv_cache.layout import SCALE_BYTES, BlockLayout, LayerRun
+from kernels import block_store
+from kernels.block_target import Store
+from workbench.tiering.kv_geometry import KVGeometry
+from workbench.tiering.tiered_kv_cache.claims import Slots
+from workbench.tiering.tiered_kv_cache.layout import SCALE_BYTES, BlockLayout, LayerRun, Places
 
 Floats = NDArray[np.float32]
+# Tokens that are attended to at once: float32; whole batches may come as they are kept, too.
+Tokens = NDArray[np.float32] | NDArray[np.float16]
+
+# Batches from here on are stored past the processor's cache, three times as fast (0.7 MB of K and
+# as much of V measured); a token or two may be attended before they would have left it.
+_PAST_CACHE_BYTES = 64 << 10
 
 
-def expect(k: Floats, v: Floats, shape: tuple[int, ...]) -> None:
-    """Refuse arrays that are not what they should be.
+class Packer:
+    """Stores tokens in the blocks of one slab."""
 
-    Raises
-    ------
-    ValueError   naming what is wrong
-    """
-    for name, values in (("k", k), ("v", v)):
-        if values.shape != shape or values.dtype != np.float32:
-            raise ValueError(
-                f"{name} is {values.dtype}{list(values.shape)}, it must be float32{list(shape)}"
-            )
-        if not values.flags.c_contiguous:
-            raise ValueError(f"{name} is not C-contiguous; pass np.ascontiguousarray({name})")
+    def __init__(
+        self, geometry: KVGeometry, places: Sequence[Places], memory: NDArray[np.uint8]
+    ) -> None:
+        self._memory = memory
+        self._geometry = geometry
+        self._places = np.array(places, np.int64)
+        self._row = (geometry.kv_heads, geometry.head_dim)
+        self._stores: dict[tuple[np.dtype[Any], bool], Store] = {}
 
+    def expect(self, k: Tokens, v: Tokens, shape: tuple[int, ...]) -> None:
+        """Refuse what cannot be stored.
 
-def store(layout: BlockLayout, run: LayerRun, start: int, k: Floats, v: Floats) -> None:
-    """Pack one layer's new tokens, the first at a position within the run's first block."""
-    geometry = layout.geometry
-    expect(k, v, (run.n_tokens - start, geometry.kv_heads, geometry.head_dim))
-    for first, stop, slot in _parts(layout, run, start):
-        begin = first % layout.block_tokens
-        rows = slice(begin, begin + stop - first)
-        taken = slice(first - start, stop - start)
-        for values, side in ((k[taken], "k"), (v[taken], "v")):
-            packed, scales = _side(layout, run, slot, side)
-            if scales is None:
-                packed[rows] = values
-            else:
-                packed[rows], scales[rows] = quantised(values)
+        Raises
+        ------
+        ValueError   naming what is wrong
+        """
+        self._choose(k.dtype, past_cache=False)
+        for name, values in (("k", k), ("v", v)):
+            if values.shape != shape or values.dtype != k.dtype or not values.flags.c_contiguous:
+                raise ValueError(
+                    f"{name} is {values.dtype}{list(values.shape)}, it must be a C-contiguous "
+                    f"{k.dtype}{list(shape)}; see np.ascontiguousarray"
+                )
+
+    def store(self, slots: Slots, rows: Slots, layer: int, k: Tokens, v: Tokens) -> None:
+        """Pack one layer of tokens, each into a row of a slot; they are attended to next.
+
+        Parameters
+        ----------
+        k, v : float32[n_tokens, kv_heads, head_dim]
+
+        Raises
+        ------
+        ValueError   if shape, dtype or contiguity are others; nothing is stored
+        """
+        self.expect(k, v, (len(slots), *self._row))
+        store = self._choose(k.dtype, past_cache=False)
+        places = self._places[layer : layer + 1]
+        store(self._memory, slots, rows, places, k[:, None], v[:, None])
+
+    def store_all(self, slots: Slots, rows: Slots, k: Tokens, v: Tokens) -> None:
+        """Pack all layers of tokens: float32[n_tokens, layers, kv_heads, head_dim]."""
+        store = self._choose(k.dtype, past_cache=k.nbytes >= _PAST_CACHE_BYTES)
+        store(self._memory, slots, rows, self._places, k, v)
+
+    def _choose(self, dtype: np.dtype[Any], *, past_cache: bool) -> Store:
+        store = self._stores.get((dtype, past_cache))
+        if store is None:
+            store = block_store.choose(dtype, self._geometry.dtype, past_cache=past_cache)
+            self._stores[dtype, past_cache] = store
+        return store
 
 
 def unpack(layout: BlockLayout, run: LayerRun, start: int, stop: int) -> tuple[Floats, Floats]:
@@ -73,13 +108,6 @@ def clear(layout: BlockLayout, block: NDArray[np.uint8], n_tokens: int) -> None:
             packed[n_tokens:] = 0
             if scales is not None:
                 scales[n_tokens:] = 0
-
-
-def quantised(values: Floats) -> tuple[NDArray[np.int8], NDArray[np.float16]]:
-    """Return int8 values and one float16 scale for each token and head."""
-    scales = (np.abs(values).max(axis=-1) / 127).astype(np.float16)
-    divisors = np.where(scales == 0, 1, scales).astype(np.float32)
-    return np.clip(np.rint(values / divisors[..., None]), -127, 127).astype(np.int8), scales
 
 
 def _parts(layout: BlockLayout, run: LayerRun, start: int) -> Iterator[tuple[int, int, int]]:

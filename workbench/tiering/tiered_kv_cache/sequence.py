@@ -19,10 +19,8 @@ from workbench.tiering.tiered_kv_cache.block_list import BlockList
 from workbench.tiering.tiered_kv_cache.core import Core
 from workbench.tiering.tiered_kv_cache.errors import BlockLostError, CacheFullError
 from workbench.tiering.tiered_kv_cache.layout import LayerRun
-from workbench.tiering.tiered_kv_cache.packing import Floats
+from workbench.tiering.tiered_kv_cache.packing import Floats, Tokens
 from workbench.tiering.tiered_kv_cache.persisting import persist
-
-_NONE = np.empty(0, np.int64)
 
 
 class CachedSequence(Closing):
@@ -39,7 +37,8 @@ class CachedSequence(Closing):
         self._blocks = BlockList(core)
         self._token_ids: list[int] = []
         self._n_tokens = 0
-        self._new_slots = _NONE
+        # Where the tokens of the last extend go: a slot and a row within it for each.
+        self._new_slots = self._new_rows = np.empty(0, np.int64)
         self._stored_layers: set[int] = set()
         self._closed = False
         with core.changed:
@@ -90,7 +89,9 @@ class CachedSequence(Closing):
             self._own_last()
         self._blocks.grow(-(-stop // size) - len(self._blocks))
         self._token_ids += token_ids
-        self._new_slots = self._blocks.open_slots(first)
+        positions = np.arange(self._n_tokens, stop)
+        self._new_slots = self._blocks.open_slots(first)[positions // size - first]
+        self._new_rows = positions % size
 
     def _own_last(self) -> None:
         try:
@@ -98,7 +99,7 @@ class CachedSequence(Closing):
         except LookupError:
             raise self._lost(len(self._blocks) - 1) from None
 
-    def store(self, layer: int, k: Floats, v: Floats) -> None:
+    def store(self, layer: int, k: Tokens, v: Tokens) -> None:
         """Store one layer's keys and values of the tokens of the last `extend`.
 
         Parameters
@@ -112,44 +113,40 @@ class CachedSequence(Closing):
         ValueError   if shape, dtype or contiguity are others; nothing is stored
         """
         self._require_open()
-        places = self._layout.places(self._require_layer(layer))
-        start = self._n_tokens % self._layout.block_tokens
-        run = LayerRun(self._core.slab.memory, self._new_slots, places, start + self._n_new)
-        packing.store(self._layout, run, start, k, v)
+        self._require_layer(layer)
+        self._core.packer.store(self._new_slots, self._new_rows, layer, k, v)
         self._stored_layers.add(layer)
         if len(self._stored_layers) == self._layout.geometry.layers:
             self._complete()
 
-    def append(self, token_ids: Sequence[int], k: Floats, v: Floats) -> None:
+    def append(self, token_ids: Sequence[int], k: Tokens, v: Tokens) -> None:
         """Store the next tokens in all layers at once, as many as you like.
 
         Parameters
         ----------
-        k, v : float32[n_new, layers, kv_heads, head_dim]   C-contiguous
+        k, v : float32[n_new, layers, kv_heads, head_dim]   C-contiguous; float16 where that is kept
 
         Raises
         ------
-        As `extend` and `store`; the sequence is as it was
+        As `extend` and `store`; if there is no room the sequence is as it was
         """
         self._require_settled()
         geometry = self._layout.geometry
         shape = (len(token_ids), geometry.layers, geometry.kv_heads, geometry.head_dim)
-        packing.expect(k, v, shape)
+        self._core.packer.expect(k, v, shape)
         before, start, size = self._n_tokens, 0, self._layout.block_tokens
         try:
             while start < len(token_ids):
                 # One block after another, so that the sequence may be larger than the hot slab.
                 stop = min(len(token_ids), start + size - self._n_tokens % size)
                 self.extend(token_ids[start:stop])
-                self._store_all(k[start:stop], v[start:stop])
+                slots, rows = self._new_slots, self._new_rows
+                self._core.packer.store_all(slots, rows, k[start:stop], v[start:stop])
+                self._complete()
                 start = stop
         except CacheFullError:
             self.truncate(before)
             raise
-
-    def _store_all(self, k: Floats, v: Floats) -> None:
-        for layer in range(self._layout.geometry.layers):
-            self.store(layer, np.ascontiguousarray(k[:, layer]), np.ascontiguousarray(v[:, layer]))
 
     def _complete(self) -> None:
         """Let the new tokens count, and seal the blocks that are full now."""

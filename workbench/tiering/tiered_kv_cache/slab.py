@@ -34,34 +34,30 @@ class HotSlab:
             )
         n_bytes = self.n_slots * layout.block_bytes
         require_memory(n_bytes, f"a hot slab of {self.n_slots:,} blocks", "lower hot_bytes")
-        self._layout = layout
+        self.block_bytes = layout.block_bytes
         self.memory: NDArray[np.uint8] = allocate(n_bytes).reshape(self.n_slots, -1)
+        self._view: memoryview = self.memory.reshape(-1).data
+        self._places = [layout.frame_slice(frame) for frame in range(layout.n_frames)]
 
     @property
     def n_frames(self) -> int:
         """Return how many frames a block has."""
-        return self._layout.n_frames
-
-    @property
-    def block_bytes(self) -> int:
-        """Return the bytes of one block."""
-        return self._layout.block_bytes
+        return len(self._places)
 
     @property
     def nbytes(self) -> int:
         """Return the bytes of the slab; they never change."""
         return int(self.memory.nbytes)
 
-    def frames(self, slot: int) -> list[memoryview]:
-        """Return a block's frames, page-aligned, in their order."""
-        block = self.block(slot)
-        return [block[self._layout.frame_slice(frame)] for frame in range(self._layout.n_frames)]
+    def block(self, slot: int) -> memoryview:
+        """Return a whole block, page-aligned."""
+        return self._view[slot * self.block_bytes : (slot + 1) * self.block_bytes]
 
     def frame(self, slot: int, frame: int) -> memoryview:
         """Return one frame of a block, page-aligned."""
-        return self.block(slot)[self._layout.frame_slice(frame)]
+        start, place = slot * self.block_bytes, self._places[frame]
+        return self._view[start + place.start : start + place.stop]
 
-    def block(self, slot: int) -> memoryview:
-        """Return a whole block, page-aligned."""
-        block: memoryview = self.memory[slot].data
-        return block
+    def frames(self, slot: int) -> list[memoryview]:
+        """Return a block's frames, page-aligned, in their order."""
+        return [self.frame(slot, frame) for frame in range(self.n_frames)]

@@ -10,36 +10,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING
 
-from workbench.tiering.tiered_kv_cache.write_counts import WriteCounts
+from workbench.tiering.tiered_kv_cache.counts import WriteCounts
 
 if TYPE_CHECKING:
     from workbench.tiering.tiered_kv_cache.core import Core
 
 _PREFIX = "kv_cache"
-
-
-@dataclass(slots=True)
-class CacheCounts:
-    """Counters of lookups by prefix; ``lookups`` is the sum of the five that follow.
-
-    Attributes
-    ----------
-    lookups            blocks of prefixes that were asked for, counted when it is known how it ended
-    hot_hits           in memory when they were asked for
-    cold_hits          on the SSD tier then
-    misses_absent      nowhere, or behind a block that was nowhere
-    misses_failed      found cold, but could not be read, or behind such a block
-    misses_late        found cold, but not read by the deadline, or behind such a block
-    blocks_lost        cold blocks of open sequences that could not be read when they were attended
-    """
-
-    lookups: int = 0
-    hot_hits: int = 0
-    cold_hits: int = 0
-    misses_absent: int = 0
-    misses_failed: int = 0
-    misses_late: int = 0
-    blocks_lost: int = 0
 
 
 @dataclass(frozen=True, slots=True)

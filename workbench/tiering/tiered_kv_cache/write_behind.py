@@ -14,9 +14,9 @@ import numpy as np
 
 from workbench.tiering.closing import Closing
 from workbench.tiering.tiered_kv_cache.cold_tier import ColdTier
+from workbench.tiering.tiered_kv_cache.counts import WriteCounts
 from workbench.tiering.tiered_kv_cache.directory import Directory
 from workbench.tiering.tiered_kv_cache.slab import HotSlab
-from workbench.tiering.tiered_kv_cache.write_counts import WriteCounts
 
 # As much as the SSD tier lays out at once, twice, so that one part is written beside the next.
 _BATCH_BYTES = 16 << 20
