@@ -34,7 +34,7 @@ from workbench.tiering.mmap_gguf.residency import release_all, will_need
 DEPTH = 32
 # The ways, as case names.
 FAULTED = "mapped, read at each fault"
-AHEAD = "mapped, read ahead"
+AHEAD = "mapped, all asked for in advance"
 DIRECT = f"direct reads, depth {DEPTH}"
 
 _MIB = 1 << 20
@@ -138,7 +138,7 @@ class _Loads:
             int(view[:: mmap.PAGESIZE].sum())
 
     def ahead(self) -> None:
-        """Ask for all of it, then touch it."""
+        """Ask for all of it in advance, then touch it."""
         will_need(self._model, self._group.spans)
         self.faulted()
 

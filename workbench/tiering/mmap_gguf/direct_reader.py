@@ -26,7 +26,7 @@ from workbench.tiering.mmap_gguf.layers import Group, Span
 from workbench.tiering.mmap_gguf.model_map import ModelMap
 from workbench.tiering.mmap_gguf.tensors import Tensor
 
-# From this size on larger requests gain nothing, and many of them keep the device's queue full.
+# The largest block of the storage sweep; many of them keep the device's queue full.
 _REQUEST_BYTES = 1 << 20
 # A disk slower than this counts as hung.
 _SLOWEST_BYTES_S = 20e6

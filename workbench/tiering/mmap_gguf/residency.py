@@ -15,6 +15,9 @@ from workbench.tiering.async_io.residency import resident_pages
 from workbench.tiering.mmap_gguf.layers import Span
 from workbench.tiering.mmap_gguf.model_map import ModelMap
 
+# Linux reads no more at one advice than the device's read-ahead, 128 KiB unless set otherwise, and
+# forgets the rest.
+_PIECE_BYTES = 128 << 10
 # Pages still queued on another CPU survive the first advice; the second one finds them.
 _ATTEMPTS = 2
 
@@ -26,7 +29,7 @@ def resident_bytes(model: ModelMap, spans: Iterable[Span]) -> int:
     ------
     StorageError   if mincore fails
 
-    Cost    about 20 ns a page; touches none. Linux tells the truth to the file's owner only.
+    Cost    about 0.1 us a page; touches none. Linux tells the truth to the file's owner only.
     """
     return sum(_resident_bytes(model, span) for span in spans)
 
@@ -38,14 +41,23 @@ def _resident_bytes(model: ModelMap, span: Span) -> int:
 
 
 def will_need(model: ModelMap, spans: Iterable[Span]) -> None:
-    """Have the spans' pages read, without waiting for it.
+    """Have the spans' pages read, without waiting for their bytes.
 
-    Cost    submits the reads, about 20 us a MiB; blocks while the device's queue is full.
+    Cost    0.3 ms a MiB to find memory and submit the reads; other threads run meanwhile. Linux
+            reads in single pages here, at 0.6 GB/s where direct reads reach 2.3.
     """
     for span in spans:
         pages = span.widened()
-        if pages.n_bytes and hasattr(mmap, "MADV_WILLNEED"):
-            model.mapping(span.part).madvise(mmap.MADV_WILLNEED, pages.start, pages.n_bytes)
+        for start in range(pages.start, pages.stop, _PIECE_BYTES):
+            _will_need(model, span.part, start, min(_PIECE_BYTES, pages.stop - start))
+
+
+def _will_need(model: ModelMap, part: int, start: int, n_bytes: int) -> None:
+    # The same to Linux as the advice on a mapping, but Python lets other threads run meanwhile.
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(model.files[part].fd, start, n_bytes, os.POSIX_FADV_WILLNEED)
+    elif hasattr(mmap, "MADV_WILLNEED"):
+        model.mapping(part).madvise(mmap.MADV_WILLNEED, start, n_bytes)
 
 
 def release(model: ModelMap, spans: Iterable[Span]) -> None:

@@ -74,6 +74,18 @@ def test_a_layer_is_read_ahead_without_being_touched(model):
     assert resident_bytes(model, [span.narrowed() for span in layers[0].spans]) == 0
 
 
+def test_a_layer_larger_than_the_devices_read_ahead_is_read_whole(disk_folder):
+    file = Model(embedding=1024, feed_forward=1024, kind="F32", layers=1).file()
+    with open_model(file.write(disk_folder / "large.gguf")) as model:
+        os.fsync(model.files[0].fd)
+        (layer,) = group_tensors(model.header).layers
+        assert layer.page_bytes > 20 << 20
+        release_all(model)
+        read_only_what_is_touched(model)
+        will_need(model, layer.spans)
+        assert soon(lambda: resident_bytes(model, layer.spans) == layer.page_bytes)
+
+
 def test_without_read_ahead_a_touch_brings_its_page_alone(model):
     release_all(model)
     read_only_what_is_touched(model)
