@@ -34,7 +34,7 @@ class MappedLayers(Closing):
     """
 
     def __init__(self, model: ModelMap, budget_bytes: int) -> None:
-        """Plan, and begin to read what stays.
+        """Plan, and begin to read what stays; a model that fits is left to the kernel's read-ahead.
 
         Parameters
         ----------
@@ -45,6 +45,8 @@ class MappedLayers(Closing):
         ------
         GGUFError    if layers are missing
         UsageError   if the budget is too small; names the least
+
+        Cost    0.3 ms a MiB of what stays, if layers pass.
         """
         groups = group_tensors(model.header)
         self._model = model
@@ -59,8 +61,8 @@ class MappedLayers(Closing):
         if any(self.plan.passing):
             read_only_what_is_touched(model)
             release_all(model)
-        for group in (groups.rest, *self._staying()):
-            will_need(model, group.spans)
+            for group in (groups.rest, *self._staying()):
+                will_need(model, group.spans)
 
     def layer(self, index: int) -> Mapping[str, Tensor]:
         """Return a layer's tensors; see `LayerSource.layer`.
