@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,3 +45,17 @@ def stories(
     """Return stories260K as a GGUF file with F32 tensors."""
     fetched("stories260k")
     return write_stories(tmp_path_factory.mktemp("stories"))
+
+
+@pytest.fixture(scope="session")
+def smollm2(fetched: Callable[[str], dict[str, Path]]) -> Path:
+    """Return the file of SmolLM2-135M."""
+    return next(path for path in fetched("smollm2-135m").values() if path.suffix == ".gguf")
+
+
+@pytest.fixture(scope="session")
+def greedy(golden: Path) -> list[dict[str, Any]]:
+    """Return one record for each golden prompt, in the order of their numbers."""
+    records = json.loads((golden / "greedy.json").read_text())
+    by_prompt = {record["prompt"]: record for record in reversed(records)}
+    return list(reversed(by_prompt.values()))
