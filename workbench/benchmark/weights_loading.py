@@ -9,6 +9,7 @@ Leaves out: computing with the weights meanwhile, and layers that pass (tiering/
 from __future__ import annotations
 
 import mmap
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -79,7 +80,11 @@ def measure(model_path: Path, store: Path, plan: LoadingPlan) -> WeightsLoading:
     Cost    the copy, and ``(rounds + 1)`` times three loads and two runs of fio.
     """
     with scratch_folder(store, "weights", model_path.stat().st_size) as folder:
-        return _measure(Path(shutil.copy(model_path, folder / "model.gguf")), plan)
+        path = Path(shutil.copy(model_path, folder / "model.gguf"))
+        # Otherwise fio's first direct reads would wait for the copy to be written.
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+        return _measure(path, plan)
 
 
 def _measure(path: Path, plan: LoadingPlan) -> WeightsLoading:

@@ -19,13 +19,14 @@ from workbench.tiering.mmap_gguf.residency import (
     read_only_what_is_touched,
     release,
     release_all,
+    wait_for,
     will_need,
 )
 from workbench.tiering.mmap_gguf.tensors import Tensor
 
 
 class MappedLayers(Closing):
-    """A `LayerSource` over mapped files.
+    """A `LayerSource` over mapped files; whoever asks for a layer is taken to touch all of it.
 
     Attributes
     ----------
@@ -56,6 +57,8 @@ class MappedLayers(Closing):
         self.rest: Mapping[str, Tensor] = self._tensors(groups.rest)
         # Layers that pass and whose pages may be in memory.
         self._here: set[int] = set()
+        # Those of them that were asked for and not used yet.
+        self._unused: set[int] = set()
         self._thread = ThreadPoolExecutor(1, "read-ahead")
         self._ahead: Future[None] | None = None
         if any(self.plan.passing):
@@ -79,7 +82,7 @@ class MappedLayers(Closing):
         """Let go of the layers that pass; those that stay are left to the page cache."""
         self._thread.shutdown(wait=True)
         for layer in self._here:
-            release(self._model, self._layers[layer].spans)
+            self._let_go(layer)
         self._here.clear()
 
     def _pass_on(self, index: int) -> None:
@@ -91,13 +94,23 @@ class MappedLayers(Closing):
         following = self.plan.next_passing(index)
         wanted = {following, index} if self.plan.passing[index] else {following}
         for layer in self._here - wanted:
-            release(self._model, self._layers[layer].spans)
+            self._let_go(layer)
         if index in wanted - self._here:
             will_need(self._model, self._layers[index].spans)
         if following in wanted - self._here:
             spans = self._layers[following].spans
             self._ahead = self._thread.submit(will_need, self._model, spans)
         self._here = wanted
+        self._unused.add(following)
+        self._unused.discard(index)
+
+    def _let_go(self, layer: int) -> None:
+        spans = self._layers[layer].spans
+        if layer in self._unused:
+            # Its pages may be on their way, and would stay if they came after their release.
+            self._unused.discard(layer)
+            wait_for(self._model, spans)
+        release(self._model, spans)
 
     def _staying(self) -> list[Group]:
         pairs = zip(self._layers, self.plan.passing, strict=True)

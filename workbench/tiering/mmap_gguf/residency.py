@@ -60,6 +60,16 @@ def _will_need(model: ModelMap, part: int, start: int, n_bytes: int) -> None:
         model.mapping(part).madvise(mmap.MADV_WILLNEED, start, n_bytes)
 
 
+def wait_for(model: ModelMap, spans: Iterable[Span]) -> None:
+    """Return when the spans' pages are in memory; reads what was not asked for.
+
+    By reading, not by touching: if the file was cut meanwhile, nothing happens.
+    """
+    for span in spans:
+        for start in range(span.start, span.stop, _PIECE_BYTES):
+            os.pread(model.files[span.part].fd, min(_PIECE_BYTES, span.stop - start), start)
+
+
 def release(model: ModelMap, spans: Iterable[Span]) -> None:
     """Let go of the pages that hold nothing but the spans' bytes, from the page cache too.
 
@@ -90,6 +100,8 @@ def _release(model: ModelMap, part: int, start: int, n_bytes: int) -> None:
 
 def read_only_what_is_touched(model: ModelMap) -> None:
     """Switch the kernel's own read-ahead off, which would bring back what was released."""
-    if hasattr(mmap, "MADV_RANDOM"):
-        for part in range(len(model.files)):
+    for part, file in enumerate(model.files):
+        if hasattr(mmap, "MADV_RANDOM"):
             model.mapping(part).madvise(mmap.MADV_RANDOM)
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(file.fd, 0, 0, os.POSIX_FADV_RANDOM)

@@ -44,6 +44,17 @@ def test_no_more_than_the_budget_is_in_memory_at_any_layer(model, extra_layers):
             assert resident_bytes(model, whole) <= allowed
 
 
+def test_what_was_read_ahead_in_vain_is_let_go(model):
+    groups = group_tensors(model.header)
+    least = groups.rest.page_bytes + 2 * max(group.page_bytes for group in groups.layers)
+    with MappedLayers(model, least) as source:
+        source.layer(0)
+        # Layer 1 is on its way and is not wanted any more.
+        source.layer(4)
+        source.layer(4)
+        assert resident_bytes(model, [s.narrowed() for s in groups.layers[1].spans]) == 0
+
+
 def test_closing_lets_the_passing_layers_go(model):
     groups = group_tensors(model.header)
     least = groups.rest.page_bytes + 2 * max(group.page_bytes for group in groups.layers)

@@ -14,6 +14,7 @@ from workbench.tiering.mmap_gguf.residency import (
     release,
     release_all,
     resident_bytes,
+    wait_for,
     will_need,
 )
 
@@ -84,6 +85,18 @@ def test_a_layer_larger_than_the_devices_read_ahead_is_read_whole(disk_folder):
         read_only_what_is_touched(model)
         will_need(model, layer.spans)
         assert soon(lambda: resident_bytes(model, layer.spans) == layer.page_bytes)
+
+
+def test_waiting_brings_the_spans_and_no_more(model):
+    layers = group_tensors(model.header).layers
+    release_all(model)
+    read_only_what_is_touched(model)
+    will_need(model, layers[1].spans)
+    wait_for(model, layers[1].spans)
+    assert resident_bytes(model, layers[1].spans) == layers[1].page_bytes
+    wait_for(model, layers[2].spans)
+    assert resident_bytes(model, layers[2].spans) == layers[2].page_bytes
+    assert resident_bytes(model, [span.narrowed() for span in layers[0].spans]) == 0
 
 
 def test_without_read_ahead_a_touch_brings_its_page_alone(model):
