@@ -20,7 +20,7 @@ from numba import njit
 
 from kernels.atomics import load_int64
 from kernels.exponential import exponential
-from kernels.kv_tile import INT8, TILE_TOKENS, Heads, Run, widen
+from kernels.kv_tile import INT8, TILE_TOKENS, Heads, Run, widen, widen_keys
 from kernels.matvec import address_of
 from kernels.record import Kernel, register
 from kernels.vectors import (
@@ -40,8 +40,12 @@ from kernels.vectors import (
     zeros,
 )
 
-_LOWEST = np.float32(-np.inf)
+_LOWEST, _EIGHTH = np.float32(-np.inf), np.float32(0.125)
 _VECTOR = 4 * LANES  # bytes of eight float32
+_EIGHT = LANES * _VECTOR
+# Queries (a token's head each) that pass over a tile's keys before any passes over its values:
+# keys, values and they do not fit into 32 KiB of first-level cache together.
+_BATCH = 32
 
 
 class Queries(NamedTuple):
@@ -77,72 +81,107 @@ class Share(NamedTuple):
 
 
 class _Tile(NamedTuple):
-    """Addresses of a tile in float32: keys and values [64, dim] and room for 64 scores."""
+    """Addresses of a tile in float32, and room for what a batch of queries makes of it.
+
+    Attributes
+    ----------
+    keys : int      as `widen_keys` writes them
+    values : int    [64, dim]
+    scores : int    [batch, 64]
+    factors : int   [batch]
+    dim : int
+    """
 
     keys: int
     values: int
     scores: int
+    factors: int
     dim: int
 
 
 def scratch_floats(dim: int) -> int:
     """Return how many float32 of scratch memory a thread needs."""
-    return TILE_TOKENS * (2 * dim + 1)
+    return 2 * TILE_TOKENS * dim + _BATCH * (TILE_TOKENS + 1)
+
+
+@njit(cache=True, nogil=True)
+def _tile_at(scratch, dim):
+    values = scratch + 4 * TILE_TOKENS * dim
+    scores = values + 4 * TILE_TOKENS * dim
+    return _Tile(scratch, values, scores, scores + 4 * _BATCH * TILE_TOKENS, dim)
 
 
 @njit(cache=True, nogil=True)
 def _eight_scores(query, keys, dim):
-    """Return the products of a query with eight keys that follow each other."""
+    """Return the products of a query with eight keys."""
     a, b, c, d = zeros(), zeros(), zeros(), zeros()
     e, f, g, h = zeros(), zeros(), zeros(), zeros()
-    row = 4 * dim
-    for at in range(0, row, _VECTOR):
-        values, key = load(query + at), keys + at
-        a = fused(values, load(key), a)
-        b = fused(values, load(key + row), b)
-        c = fused(values, load(key + 2 * row), c)
-        d = fused(values, load(key + 3 * row), d)
-        e = fused(values, load(key + 4 * row), e)
-        f = fused(values, load(key + 5 * row), f)
-        g = fused(values, load(key + 6 * row), g)
-        h = fused(values, load(key + 7 * row), h)
+    for _ in range(0, dim, LANES):
+        values = load(query)
+        a = fused(values, load(keys), a)
+        b = fused(values, load(keys + _VECTOR), b)
+        c = fused(values, load(keys + 2 * _VECTOR), c)
+        d = fused(values, load(keys + 3 * _VECTOR), d)
+        e = fused(values, load(keys + 4 * _VECTOR), e)
+        f = fused(values, load(keys + 5 * _VECTOR), f)
+        g = fused(values, load(keys + 6 * _VECTOR), g)
+        h = fused(values, load(keys + 7 * _VECTOR), h)
+        query += _VECTOR
+        keys += _EIGHT
     return sums_of(a, b, c, d, e, f, g, h)
 
 
 @njit(cache=True, nogil=True)
-def _score(query, tile, visible):
+def _score(query, tile, scores, visible):
     """Write the scores of the visible keys, -inf behind them; return the largest."""
-    scale = splat(np.float32(1 / math.sqrt(tile.dim)))
+    scale = splat(np.float32(1 / math.sqrt(float(tile.dim))))
     peaks = splat(_LOWEST)
     for key in range(0, visible, LANES):
-        scores = _eight_scores(query, tile.keys + 4 * key * tile.dim, tile.dim) * scale
-        scores = keep_first(scores, visible - key, _LOWEST)
-        store(tile.scores + 4 * key, scores)
-        peaks = larger(peaks, scores)
+        eight = _eight_scores(query, tile.keys + 4 * key * tile.dim, tile.dim) * scale
+        eight = keep_first(eight, visible - key, _LOWEST)
+        store(scores + 4 * key, eight)
+        peaks = larger(peaks, eight)
     return largest_of(peaks)
 
 
 @njit(cache=True, nogil=True)
-def _exponentiate(tile, visible, peak):
+def _exponentiate(scores, visible, peak):
     """Replace scores by their exponentials below the peak; return their sum."""
     total, low = zeros(), splat(peak)
     for key in range(0, visible, LANES):
-        weights = exponential(load(tile.scores + 4 * key) - low)
-        store(tile.scores + 4 * key, weights)
+        weights = exponential(load(scores + 4 * key) - low)
+        store(scores + 4 * key, weights)
         total = total + weights
     return sum_of(total)
 
 
 @njit(cache=True, nogil=True)
-def _gather_eight(out, tile, column, visible, factor):
+def _weigh(queries, index, tile, number, visible):
+    """Turn a tile's keys into weights of one query, and say by what its output shrinks for them.
+
+    ``index`` counts (token, head) in the batch of the forward pass, ``number`` within the tile's.
+    """
+    scores = tile.scores + 4 * TILE_TOKENS * number
+    old_peak = load_float(queries.peaks + 4 * index)
+    top = _score(queries.values + 4 * index * tile.dim, tile, scores, visible)
+    peak = max(old_peak, top)
+    total = _exponentiate(scores, visible, peak)
+    factor = sum_of(exponential(splat(old_peak) - splat(peak)) * splat(_EIGHTH))
+    store_float(tile.factors + 4 * number, factor)
+    store_float(queries.peaks + 4 * index, peak)
+    sums = load_float(queries.sums + 4 * index)
+    store_float(queries.sums + 4 * index, sums * factor + total)
+
+
+@njit(cache=True, nogil=True)
+def _gather_eight(out, values, row, weights, visible, factor):
     """Fold the weighted values into 64 columns of the output at an address."""
     a, b = load(out) * factor, load(out + _VECTOR) * factor
     c, d = load(out + 2 * _VECTOR) * factor, load(out + 3 * _VECTOR) * factor
     e, f = load(out + 4 * _VECTOR) * factor, load(out + 5 * _VECTOR) * factor
     g, h = load(out + 6 * _VECTOR) * factor, load(out + 7 * _VECTOR) * factor
-    values = tile.values + column
     for key in range(visible):
-        weight = load_splat(tile.scores + 4 * key)
+        weight = load_splat(weights + 4 * key)
         a = fused(weight, load(values), a)
         b = fused(weight, load(values + _VECTOR), b)
         c = fused(weight, load(values + 2 * _VECTOR), c)
@@ -151,7 +190,7 @@ def _gather_eight(out, tile, column, visible, factor):
         f = fused(weight, load(values + 5 * _VECTOR), f)
         g = fused(weight, load(values + 6 * _VECTOR), g)
         h = fused(weight, load(values + 7 * _VECTOR), h)
-        values += 4 * tile.dim
+        values += row
     store(out, a)
     store(out + _VECTOR, b)
     store(out + 2 * _VECTOR, c)
@@ -163,48 +202,73 @@ def _gather_eight(out, tile, column, visible, factor):
 
 
 @njit(cache=True, nogil=True)
-def _gather_one(out, tile, column, visible, factor):
+def _gather_one(out, values, row, weights, visible, factor):
     """Fold the weighted values into 8 columns of the output at an address."""
     total = load(out) * factor
-    values = tile.values + column
     for key in range(visible):
-        total = fused(load_splat(tile.scores + 4 * key), load(values), total)
-        values += 4 * tile.dim
+        total = fused(load_splat(weights + 4 * key), load(values), total)
+        values += row
     store(out, total)
 
 
 @njit(cache=True, nogil=True)
-def _fold(queries, index, tile, visible):
-    """Fold a tile's first ``visible`` keys and values into query number ``index`` (token, head)."""
+def _gather(queries, index, tile, number, visible):
+    """Fold a tile's weighted values into one query's output."""
+    weights = tile.scores + 4 * TILE_TOKENS * number
+    factor = load_splat(tile.factors + 4 * number)
     row = 4 * tile.dim
-    old_peak = load_float(queries.peaks + 4 * index)
-    peak = max(old_peak, _score(queries.values + index * row, tile, visible))
-    total = _exponentiate(tile, visible, peak)
-    factor = exponential(splat(old_peak) - splat(peak))
-    store_float(queries.peaks + 4 * index, peak)
-    sums = fused(load_splat(queries.sums + 4 * index), factor, splat(total))
-    store_float(queries.sums + 4 * index, largest_of(sums))
     out, column = queries.out + index * row, 0
-    while column + 8 * _VECTOR <= row:
-        _gather_eight(out + column, tile, column, visible, factor)
-        column += 8 * _VECTOR
+    while column + _EIGHT <= row:
+        _gather_eight(out + column, tile.values + column, row, weights, visible, factor)
+        column += _EIGHT
     while column < row:
-        _gather_one(out + column, tile, column, visible, factor)
+        _gather_one(out + column, tile.values + column, row, weights, visible, factor)
         column += _VECTOR
 
 
 @njit(cache=True, nogil=True)
-def _fold_tile(queries, heads, kv_head, tile, span, share):
-    """Fold a tile of one key-value head into all queries of a share that see some of it."""
+def _fold_batch(queries, n_heads, tile, span, tokens, heads):
+    """Fold a tile into the queries of a range of tokens and heads, at most `_BATCH`."""
     position, n_keys = span
-    group = heads.query // heads.kv
-    first = max(share.first_head, kv_head * group)
-    last = min(share.last_head, (kv_head + 1) * group)
-    for token in range(share.first_token, queries.n_tokens, share.step):
+    first_token, last_token, step = tokens
+    first_head, last_head = heads
+    number = 0
+    for token in range(first_token, last_token, step):
         visible = min(n_keys, queries.position + token + 1 - position)
-        if visible > 0:
-            for head in range(first, last):
-                _fold(queries, token * heads.query + head, tile, visible)
+        for head in range(first_head, last_head):
+            if visible > 0:
+                _weigh(queries, token * n_heads + head, tile, number, visible)
+            number += 1
+    number = 0
+    for token in range(first_token, last_token, step):
+        visible = min(n_keys, queries.position + token + 1 - position)
+        for head in range(first_head, last_head):
+            if visible > 0:
+                _gather(queries, token * n_heads + head, tile, number, visible)
+            number += 1
+
+
+@njit(cache=True, nogil=True)
+def _fold_tile(queries, heads, kv_head, tile, span, share):
+    """Fold a tile of one key-value head into all queries of a share."""
+    group = heads.query // heads.kv
+    # Groups of more heads than a batch holds pass in parts.
+    for start in range(kv_head * group, (kv_head + 1) * group, _BATCH):
+        first = max(share.first_head, start)
+        last = min(share.last_head, (kv_head + 1) * group, start + _BATCH)
+        if first >= last:
+            continue
+        stretch = _BATCH // (last - first) * share.step
+        for token in range(share.first_token, queries.n_tokens, stretch):
+            tokens = token, min(token + stretch, queries.n_tokens), share.step
+            _fold_batch(queries, heads.query, tile, span, tokens, (first, last))
+
+
+@njit(cache=True, nogil=True)
+def _block_at(run, token):
+    """Return the address of the block that holds a token of the run, or of the run's last one."""
+    token = min(token, run.n_tokens - 1)
+    return run.memory + load_int64(run.slots + 8 * (token // run.block_tokens)) * run.row_bytes
 
 
 @njit(cache=True, nogil=True)
@@ -214,23 +278,24 @@ def attend(queries, heads, run, share):
     Every query sees the keys of its own position and below. Runs must come in the order of
     positions; see `Queries`, `Heads`, `Run` and `Share`.
     """
-    keys = share.scratch
-    values = keys + 4 * TILE_TOKENS * heads.dim
-    tile = _Tile(keys, values, values + 4 * TILE_TOKENS * heads.dim, heads.dim)
+    tile = _tile_at(share.scratch, heads.dim)
     group = heads.query // heads.kv
     if share.first_head >= share.last_head:
         return
     end = min(run.n_tokens, queries.position + queries.n_tokens - run.position)
+    row = 4 * heads.dim
     for start in range(0, end, run.block_tokens):
-        slot = load_int64(run.slots + 8 * (start // run.block_tokens))
-        block = run.memory + slot * run.row_bytes
+        block = _block_at(run, start)
+        ahead = _block_at(run, start + run.block_tokens) - block
         n_block = min(run.block_tokens, end - start)
         for token in range(0, n_block, TILE_TOKENS):
             tokens = token, min(TILE_TOKENS, n_block - token)
             span = run.position + start + token, tokens[1]
             for head in range(share.first_head // group, (share.last_head - 1) // group + 1):
-                widen(block + run.k, block + run.k_scales, heads, head, tokens, keys)
-                widen(block + run.v, block + run.v_scales, heads, head, tokens, values)
+                keys, values = block + run.k, block + run.v
+                widen_keys(keys, block + run.k_scales, heads, head, tokens, tile.keys, ahead)
+                scales = block + run.v_scales
+                widen(values, scales, heads, head, tokens, tile.values, (4, row), ahead)
                 _fold_tile(queries, heads, head, tile, span, share)
 
 

@@ -16,8 +16,6 @@ from kernels.vectors import LANES, load, load_half_splat, load_halves, load_int8
 
 FLOAT32, FLOAT16, INT8 = range(3)
 TILE_TOKENS = 64
-# One token's heads lie apart, which the processor's own prefetching follows late.
-_PREFETCH_TOKENS = 8
 
 
 class Heads(NamedTuple):
@@ -62,23 +60,43 @@ class Run(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def _widen_token(source, scale, heads, to):
-    """Convert the values of one token and head."""
-    if heads.dtype == FLOAT16:
-        for at in range(0, heads.dim, LANES):
-            store(to + 4 * at, load_halves(source + 2 * at))
-    elif heads.dtype == FLOAT32:
-        for at in range(0, heads.dim, LANES):
-            store(to + 4 * at, load(source + 4 * at))
-    else:
-        factor = load_half_splat(scale)
-        for at in range(0, heads.dim, LANES):
-            store(to + 4 * at, load_int8s(source + at) * factor)
+def _widen_float32(source, n_tokens, stride, to, steps, dim, ahead):
+    column_step, row_step = steps
+    for _ in range(n_tokens):
+        for line in range(0, 4 * dim, LINE_BYTES):
+            prefetch(source + ahead + line)
+        for at in range(0, dim, LANES):
+            store(to + at * column_step, load(source + 4 * at))
+        source, to = source + stride, to + row_step
 
 
 @njit(cache=True, nogil=True)
-def widen(part, scales, heads, head, tokens, to):
-    """Write one head's values as float32[n_tokens, dim].
+def _widen_float16(source, n_tokens, stride, to, steps, dim, ahead):
+    column_step, row_step = steps
+    for _ in range(n_tokens):
+        for line in range(0, 2 * dim, LINE_BYTES):
+            prefetch(source + ahead + line)
+        for at in range(0, dim, LANES):
+            store(to + at * column_step, load_halves(source + 2 * at))
+        source, to = source + stride, to + row_step
+
+
+@njit(cache=True, nogil=True)
+def _widen_int8(source, n_tokens, stride, to, steps, dim, ahead, scales):
+    scales, scale_stride = scales
+    column_step, row_step = steps
+    for _ in range(n_tokens):
+        for line in range(0, dim, LINE_BYTES):
+            prefetch(source + ahead + line)
+        factor = load_half_splat(scales)
+        for at in range(0, dim, LANES):
+            store(to + at * column_step, load_int8s(source + at) * factor)
+        source, to, scales = source + stride, to + row_step, scales + scale_stride
+
+
+@njit(cache=True, nogil=True)
+def widen(part, scales, heads, head, tokens, to, steps, ahead):
+    """Write one head's values as float32, every eight columns of a token together.
 
     Parameters
     ----------
@@ -86,18 +104,33 @@ def widen(part, scales, heads, head, tokens, to):
     heads : Heads
     head : int           key-value head
     tokens : tuple       first token within the block, number of tokens
-    to : int             address of float32[n_tokens, dim]
+    to : int             address of the first token's first values
+    steps : tuple        bytes from one column to the next, of which every eighth counts, and from
+                         one token to the next: 4 and 4 * dim for float32[n_tokens, dim]
+    ahead : int          bytes to what will be widened next, to be asked for; any number does
     """
     first, n_tokens = tokens
     value_bytes = 4 if heads.dtype == FLOAT32 else 2 if heads.dtype == FLOAT16 else 1
-    head_bytes = heads.dim * value_bytes
-    stride = heads.kv * head_bytes
-    source = part + first * stride + head * head_bytes
-    scale = scales + 2 * (first * heads.kv + head)
-    for _ in range(n_tokens):
-        for line in range(0, head_bytes, LINE_BYTES):
-            prefetch(source + _PREFETCH_TOKENS * stride + line)
-        _widen_token(source, scale, heads, to)
-        source += stride
-        scale += 2 * heads.kv
-        to += 4 * heads.dim
+    stride = heads.kv * heads.dim * value_bytes
+    source = part + first * stride + head * heads.dim * value_bytes
+    if heads.dtype == FLOAT16:
+        _widen_float16(source, n_tokens, stride, to, steps, heads.dim, ahead)
+    elif heads.dtype == FLOAT32:
+        _widen_float32(source, n_tokens, stride, to, steps, heads.dim, ahead)
+    else:
+        of_head = scales + 2 * (first * heads.kv + head), 2 * heads.kv
+        _widen_int8(source, n_tokens, stride, to, steps, heads.dim, ahead, of_head)
+
+
+@njit(cache=True, nogil=True)
+def widen_keys(part, scales, heads, head, tokens, to, ahead):
+    """Write one head's keys eight tokens at a time: float32[ceil(n / 8), dim / 8, 8, 8].
+
+    The same eight columns of eight tokens lie side by side, so that products with a query need no
+    address but one. Places of tokens that do not exist stay as they are.
+    """
+    first, n_tokens = tokens
+    for token in range(0, n_tokens, LANES):
+        eight = first + token, min(LANES, n_tokens - token)
+        place = to + 4 * token * heads.dim
+        widen(part, scales, heads, head, eight, place, (4 * LANES, 4 * LANES), ahead)

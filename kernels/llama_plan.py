@@ -27,6 +27,11 @@ LAYER = np.dtype(
         ("gate", *_MATRIX),
         ("up", *_MATRIX),
         ("down", *_MATRIX),
+        # Where the layer's keys and values lie within a whole cached block, and their scales.
+        ("k", np.int64),
+        ("v", np.int64),
+        ("k_scales", np.int64),
+        ("v_scales", np.int64),
     ]
 )
 

@@ -12,7 +12,8 @@ from numba import njit
 from kernels import llama_steps
 from kernels.team import meet
 
-STOP, PROJECT, ATTEND, COMPLETE, LOGITS = range(5)
+# `PASS` is `ATTEND` to a run that holds all tokens, and then `COMPLETE`.
+STOP, PROJECT, ATTEND, COMPLETE, PASS, LOGITS = range(6)
 
 _project, _attend = llama_steps.project, llama_steps.attend
 _complete, _logits = llama_steps.complete, llama_steps.logits
@@ -21,18 +22,19 @@ _complete, _logits = llama_steps.complete, llama_steps.logits
 @njit(cache=True, nogil=True)
 def _perform(plan, layers, thread):
     """Do a thread's share of the plan's step."""
-    layer = layers[plan.layer]
-    if plan.step == ATTEND:
+    step, number = plan.step, plan.layer
+    if step in (ATTEND, PASS):
         _attend(plan, thread)
-    elif plan.step == COMPLETE:
-        _complete(plan, layer, thread)
-        if plan.layer + 1 < len(layers):
-            # The same thread norms the tokens that it has just added to: nothing to wait for.
-            layer = layers[plan.layer + 1]
-    elif plan.step == LOGITS:
+    if step == PASS:
+        meet(plan.counters, thread, plan.n_threads)
+    if step in (COMPLETE, PASS):
+        _complete(plan, layers[number], thread)
+        # The same thread norms the tokens that it has just added to: nothing to wait for.
+        number += 1
+    if step == LOGITS:
         _logits(plan, thread)
-    if plan.step == PROJECT or (plan.step == COMPLETE and plan.layer + 1 < len(layers)):
-        _project(plan, layer, thread)
+    if step in (PROJECT, COMPLETE, PASS) and number < len(layers):
+        _project(plan, layers[number], thread)
 
 
 @njit(cache=True, nogil=True)
@@ -43,13 +45,17 @@ def take_part(plans, layers, thread, step, layer):
     ----------
     plans, layers : record[1], record[n_layers]   `llama_plan.PLAN` and `LAYER`
     thread : int        0 gives orders; 1.. wait for them, and pass over the rest
-    step, layer : int   `COMPLETE` also projects the next layer, if there is one
+    step, layer : int   `COMPLETE` and `PASS` also project the next layer, if there is one
 
     Returns when all have taken the step.
     """
     plan = plans[0]
     if thread == 0:
         plan.step, plan.layer = step, layer
+        if step == PASS:
+            places = layers[layer]
+            plan.run_k, plan.run_v = places.k, places.v
+            plan.run_k_scales, plan.run_v_scales = places.k_scales, places.v_scales
     while True:
         meet(plan.counters, thread, plan.n_threads)
         stop = thread == 0 or plan.step == STOP
@@ -62,13 +68,13 @@ def take_part(plans, layers, thread, step, layer):
 
 @njit(cache=True, nogil=True)
 def set_run(plans, memory, slots, places, span):
-    """Say which run of cached blocks `ATTEND` is about.
+    """Say which run of cached blocks `ATTEND` or `PASS` is about.
 
     Parameters
     ----------
     memory : uint8[n_slots, row_bytes]
     slots : int64[n_blocks]
-    places : tuple   byte offsets of K, V and their scales within a row
+    places : tuple   byte offsets of K, V and their scales within a row; `PASS` has its own
     span : tuple     position of the run's first token, tokens in it
     """
     plan = plans[0]

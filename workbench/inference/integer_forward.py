@@ -7,9 +7,10 @@ Leaves out: exact float32 (exact_forward.py), and choosing tokens (generate.py).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 
-from kernels.llama_team import ATTEND, COMPLETE, LOGITS, PROJECT, set_run
+from kernels.llama_team import ATTEND, COMPLETE, LOGITS, PASS, PROJECT, set_run
 from workbench.inference.embedding import Embedding
 from workbench.inference.forward import Floats, KVSequence
 from workbench.inference.llama_config import LlamaConfig
@@ -20,7 +21,7 @@ from workbench.inference.thread_team import ThreadTeam
 from workbench.inference.weights import load_weights
 from workbench.inference.workspace import LOGIT_ROWS, Workspace
 from workbench.tiering.mmap_gguf import ModelMap
-from workbench.tiering.tiered_kv_cache import BlockLayout
+from workbench.tiering.tiered_kv_cache import BlockLayout, LayerRun
 
 
 class IntegerForward:
@@ -33,6 +34,7 @@ class IntegerForward:
     ) -> None:
         """Pack the weights and start the team; see `load_weights` for errors and cost."""
         self.batch_tokens = batch_tokens
+        self._layout: BlockLayout | None = None
         self._n_layers = config.layers
         self._embedding = Embedding(model.tensor(EMBEDDING))
         self._angles = RopeAngles(config.rope, rope_factors(model, config.rope))
@@ -46,18 +48,53 @@ class IntegerForward:
         self._embedding.look_up(token_ids, space.hidden)
         sequence.extend(token_ids)
         space.set_batch(position, self._angles.at(position, n_tokens))
-        order, plan = self.team.order, space.plan
         keys, values = space.keys[:n_tokens], space.values[:n_tokens]
         with self.team.working():
-            order(PROJECT, 0)
-            for layer in range(self._n_layers):
+            self.team.order(PROJECT, 0)
+            sequence.store(0, keys, values)
+            runs = sequence.runs(0)
+            run = next(runs)
+            if self._holds_all(run, position + n_tokens):
+                self._pass_hot(run, sequence, keys, values)
+                next(runs, None)  # ends the walk, which has kept the blocks in their places
+            else:
+                self._pass_cold(run, runs, sequence, keys, values)
+
+    def _holds_all(self, run: LayerRun, n_tokens: int) -> bool:
+        """Tell whether a run of the first layer holds whole blocks of all tokens."""
+        assert self._layout is not None
+        return run.n_tokens == n_tokens and run.memory.shape[1] == self._layout.block_bytes
+
+    def _pass_hot(self, run: LayerRun, sequence: KVSequence, keys: Floats, values: Floats) -> None:
+        """Pass all layers over the blocks of one run, which hold every layer."""
+        plan = self._workspace.plan
+        set_run(plan, run.memory, run.slots, tuple(run.places), (0, run.n_tokens))
+        for layer in range(self._n_layers):
+            if layer > 0:
                 sequence.store(layer, keys, values)
-                at = 0
-                for memory, slots, places, n_run in sequence.runs(layer):
-                    set_run(plan, memory, slots, tuple(places), (at, n_run))
-                    order(ATTEND, layer)
-                    at += n_run
-                order(COMPLETE, layer)
+            self.team.order(PASS, layer)
+
+    def _pass_cold(
+        self,
+        run: LayerRun,
+        runs: Iterator[LayerRun],
+        sequence: KVSequence,
+        keys: Floats,
+        values: Floats,
+    ) -> None:
+        """Pass all layers, run by run in each; the first run of the first layer is here already."""
+        for layer in range(self._n_layers):
+            if layer > 0:
+                sequence.store(layer, keys, values)
+                runs = sequence.runs(layer)
+                run = next(runs)
+            at = 0
+            for one in itertools.chain([run], runs):
+                span = (at, one.n_tokens)
+                set_run(self._workspace.plan, one.memory, one.slots, tuple(one.places), span)
+                self.team.order(ATTEND, layer)
+                at += one.n_tokens
+            self.team.order(COMPLETE, layer)
 
     def logits(self, first: int, n_rows: int) -> Floats:
         """Return logits of the last batch; as `Forward.logits`."""
@@ -68,7 +105,11 @@ class IntegerForward:
 
     def use_cache(self, layout: BlockLayout) -> None:
         """Say how the sequences to come hold keys and values."""
-        self._workspace.set_cache(layout)
+        if layout != self._layout:
+            self._layout = layout
+            self._workspace.set_cache(layout)
+            for number, layer in enumerate(self._weights.layers):
+                layer.k, layer.v, layer.k_scales, layer.v_scales = layout.places(number)
 
     def close(self) -> None:
         """End the team; twice is harmless."""
