@@ -19,6 +19,7 @@ import numpy as np
 from numba import njit
 
 from kernels.atomics import load_int64
+from kernels.by_address import Entry
 from kernels.exponential import exponential
 from kernels.kv_tile import INT8, TILE_TOKENS, Heads, Run, widen, widen_keys
 from kernels.matvec import address_of
@@ -333,6 +334,24 @@ def finish(queries, heads, first, last):
         for at in range(0, 4 * heads.dim, _VECTOR):
             out = queries.out + 4 * index * heads.dim + at
             store(out, load(out) / total)
+
+
+def _attend(
+    values, peaks, sums, out, position, n_tokens,
+    query, kv, dim, dtype,
+    memory, row_bytes, slots, k, v, k_scales, v_scales, block_tokens, run_position, run_tokens,
+    first_token, step, first_head, last_head, scratch,
+):  # fmt: skip
+    queries = Queries(values, peaks, sums, out, position, n_tokens)
+    run = Run(
+        memory, row_bytes, slots, k, v, k_scales, v_scales, block_tokens, run_position, run_tokens
+    )
+    share = Share(first_token, step, first_head, last_head, scratch)
+    attend(queries, Heads(query, kv, dim, dtype), run, share)
+
+
+# `attend`, for callers that are not to contain it: the fields of its arguments in their order.
+ATTEND = Entry(_attend)
 
 
 class Cache(NamedTuple):
