@@ -41,7 +41,7 @@ from kernels.vectors import (
     zeros,
 )
 
-_LOWEST, _EIGHTH = np.float32(-np.inf), np.float32(0.125)
+_LOWEST, _ONE = np.float32(-np.inf), np.float32(1)
 _VECTOR = 4 * LANES  # bytes of eight float32
 _EIGHT = LANES * _VECTOR
 # Queries (a token's head each) that pass over a tile's keys before any passes over its values:
@@ -144,7 +144,8 @@ def _score(query, tile, scores, visible):
     peaks = splat(_LOWEST)
     for key in range(0, visible, LANES):
         eight = _eight_scores(query, tile.keys + 4 * key * tile.dim, tile.dim) * scale
-        eight = keep_first(eight, visible - key, _LOWEST)
+        if visible - key < LANES:
+            eight = keep_first(eight, visible - key, _LOWEST)
         store(scores + 4 * key, eight)
         peaks = larger(peaks, eight)
     return largest_of(peaks)
@@ -172,7 +173,9 @@ def _weigh(queries, index, tile, number, visible):
     top = _score(queries.values + 4 * index * tile.dim, tile, scores, visible)
     peak = max(old_peak, top)
     total = _exponentiate(scores, visible, peak)
-    factor = sum_of(exponential(splat(old_peak) - splat(peak)) * splat(_EIGHTH))
+    factor = _ONE
+    if peak > old_peak:  # seldom, and most of the cost besides the two loops
+        factor = largest_of(exponential(splat(old_peak) - splat(peak)))
     store_float(tile.factors + 4 * number, factor)
     store_float(queries.peaks + 4 * index, peak)
     sums = load_float(queries.sums + 4 * index)

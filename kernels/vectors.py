@@ -297,6 +297,17 @@ def larger(typing_context, a, b):
     return Float8(Float8, Float8), generate
 
 
+@_with_twin(np.minimum)
+def smaller(typing_context, a, b):
+    """Return the smaller of two vectors lane by lane; neither may hold a NaN."""
+
+    def generate(context, builder, signature, arguments):
+        a, b = arguments
+        return builder.select(builder.fcmp_ordered("<", a, b), a, b)
+
+    return Float8(Float8, Float8), generate
+
+
 @_with_twin(np.abs)
 def magnitude(typing_context, a):
     """Return the absolute values."""
@@ -341,14 +352,27 @@ def keep_first(typing_context, values, count, other):
     return Float8(Float8, types.int64, types.float32), generate
 
 
+def _rounded(builder: ir.IRBuilder, values: ir.Value) -> ir.Value:
+    rounder = ir.Constant(_FLOATS, [_ROUNDER] * LANES)
+    return builder.fsub(builder.fadd(values, rounder), rounder)
+
+
+@_with_twin(np.rint)
+def rounded(typing_context, values):
+    """Return the nearest whole numbers as float32, ties to even; magnitudes up to 2**22."""
+
+    def generate(context, builder, signature, arguments):
+        return _rounded(builder, arguments[0])
+
+    return Float8(Float8), generate
+
+
 @_with_twin(lambda values: np.rint(values).astype(np.int32))
 def nearest(typing_context, values):
     """Return the nearest int32, ties to even; magnitudes up to 2**22."""
 
     def generate(context, builder, signature, arguments):
-        rounder = ir.Constant(_FLOATS, [_ROUNDER] * LANES)
-        rounded = builder.fsub(builder.fadd(arguments[0], rounder), rounder)
-        return builder.fptosi(rounded, _INTS)
+        return builder.fptosi(_rounded(builder, arguments[0]), _INTS)
 
     return Int8(Float8), generate
 
@@ -363,47 +387,45 @@ def to_float(typing_context, values):
     return Float8(Int8), generate
 
 
-@_with_twin(lambda exponents: np.ldexp(np.float32(1), exponents))
+@_with_twin(lambda exponents: np.ldexp(np.float32(1), exponents.astype(np.int32)))
 def power_of_two(typing_context, exponents):
-    """Return ``2 ** exponents``; exponents from -126 to 127."""
+    """Return ``2 ** exponents`` of whole numbers in float32, from -126 to 127."""
 
     def generate(context, builder, signature, arguments):
-        biased = builder.add(arguments[0], ir.Constant(_INTS, [127] * LANES))
+        whole = builder.fptosi(arguments[0], _INTS)
+        biased = builder.add(whole, ir.Constant(_INTS, [127] * LANES))
         bits = builder.shl(biased, ir.Constant(_INTS, [23] * LANES))
         return builder.bitcast(bits, _FLOATS)
 
-    return Float8(Int8), generate
+    return Float8(Float8), generate
 
 
-def _folded(
-    values: Any, combine: Callable[[Any, Any], Any], half: Callable[[Any, int], Any]
-) -> Any:
-    """Combine lane i with lane i + 4, then the four with a distance of 2, then of 1."""
-    for distance in (4, 2, 1):
-        values = combine(half(values, 0), half(values, distance))
-    return values
+def _pick(builder: ir.IRBuilder, values: ir.Value, lanes: list[int]) -> ir.Value:
+    indices = ir.Constant(ir.VectorType(_I32, len(lanes)), lanes)
+    return builder.shuffle_vector(values, values, indices)
 
 
-def _half_of(builder: ir.IRBuilder) -> Callable[[ir.Value, int], ir.Value]:
-    def half(values: ir.Value, start: int) -> ir.Value:
-        lanes = max(values.type.count // 2, 1)
-        indices = ir.Constant(ir.VectorType(_I32, lanes), list(range(start, start + lanes)))
-        return builder.shuffle_vector(values, values, indices)
-
-    return half
+def _neighbours(builder: ir.IRBuilder, values: ir.Value) -> tuple[ir.Value, ir.Value]:
+    """Return the even lanes and the odd ones."""
+    n_lanes = values.type.count
+    even = list(range(0, n_lanes, 2))
+    return _pick(builder, values, even), _pick(builder, values, [lane + 1 for lane in even])
 
 
-def _half_twin(values: np.ndarray, start: int) -> np.ndarray:
-    lanes = max(len(values) // 2, 1)
-    return values[start : start + lanes]
+def _sum_twin(values: np.ndarray) -> np.float32:
+    while len(values) > 1:
+        values = values[::2] + values[1::2]
+    return values[0]
 
 
-@_with_twin(lambda values: _folded(values, np.add, _half_twin)[0])
+@_with_twin(_sum_twin)
 def sum_of(typing_context, values):
-    """Return the sum of the eight lanes: (0 + 4) + (2 + 6) + ..., always in the same order."""
+    """Return the sum of the eight lanes: ((0 + 1) + (2 + 3)) + ((4 + 5) + (6 + 7)), always."""
 
     def generate(context, builder, signature, arguments):
-        total = _folded(arguments[0], builder.fadd, _half_of(builder))
+        total = arguments[0]
+        while total.type.count > 1:
+            total = builder.fadd(*_neighbours(builder, total))
         return builder.extract_element(total, ir.Constant(_I32, 0))
 
     return types.float32(Float8), generate
@@ -414,43 +436,44 @@ def largest_of(typing_context, values):
     """Return the largest of the eight lanes."""
 
     def generate(context, builder, signature, arguments):
-        def pick(a: ir.Value, b: ir.Value) -> ir.Value:
-            return builder.select(builder.fcmp_ordered(">", a, b), a, b)
-
-        top = _folded(arguments[0], pick, _half_of(builder))
+        top = arguments[0]
+        while top.type.count > 1:
+            even, odd = _neighbours(builder, top)
+            top = builder.select(builder.fcmp_ordered(">", even, odd), even, odd)
         return builder.extract_element(top, ir.Constant(_I32, 0))
 
     return types.float32(Float8), generate
 
 
-def _sums_of_twin(*vectors: np.ndarray) -> np.ndarray:
-    return np.array([_folded(vector, np.add, _half_twin)[0] for vector in vectors])
-
-
-def _pairs(builder: ir.IRBuilder, low: ir.Value, high: ir.Value, distance: int) -> ir.Value:
-    """Add the lanes of two vectors that are ``distance`` apart; sums of both share one vector."""
-    groups = range(0, LANES, 2 * distance)
-    first = [start + lane for start in groups for lane in range(distance)]
-    indices = [[lane + shift for lane in first] for shift in (0, distance)]
+def _pairs(builder: ir.IRBuilder, low: ir.Value, high: ir.Value) -> ir.Value:
+    """Add neighbours in two vectors, within the halves that registers are shuffled in."""
+    first = [0, 2, 8, 10, 4, 6, 12, 14]
     sides = []
-    for lanes in indices:
-        both = lanes + [lane + LANES for lane in lanes]
-        sides.append(
-            builder.shuffle_vector(low, high, ir.Constant(ir.VectorType(_I32, LANES), both))
-        )
+    for lanes in (first, [lane + 1 for lane in first]):
+        indices = ir.Constant(ir.VectorType(_I32, LANES), lanes)
+        sides.append(builder.shuffle_vector(low, high, indices))
     return builder.fadd(*sides)
 
 
-@_with_twin(_sums_of_twin)
+def _halves(builder: ir.IRBuilder, low: ir.Value, high: ir.Value) -> ir.Value:
+    """Add the halves of each of two vectors."""
+    sides = []
+    for lanes in ([0, 1, 2, 3, 8, 9, 10, 11], [4, 5, 6, 7, 12, 13, 14, 15]):
+        indices = ir.Constant(ir.VectorType(_I32, LANES), lanes)
+        sides.append(builder.shuffle_vector(low, high, indices))
+    return builder.fadd(*sides)
+
+
+@_with_twin(lambda *vectors: np.array([_sum_twin(vector) for vector in vectors]))
 def sums_of(typing_context, a, b, c, d, e, f, g, h):
     """Return the sums of eight vectors, each in the order of `sum_of`, as one vector."""
 
     def generate(context, builder, signature, arguments):
         vectors = list(arguments)
-        for distance in (4, 2, 1):
+        for _ in range(2):
             pairs = zip(vectors[::2], vectors[1::2], strict=True)
-            vectors = [_pairs(builder, low, high, distance) for low, high in pairs]
-        return vectors[0]
+            vectors = [_pairs(builder, low, high) for low, high in pairs]
+        return _halves(builder, *vectors)
 
     return Float8(*[Float8] * LANES), generate
 

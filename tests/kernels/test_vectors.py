@@ -16,6 +16,7 @@ def arithmetic(a, b, out):
     v.store(place + 96, x / y)
     v.store(place + 128, v.fused(x, y, x))
     v.store(place + 160, v.larger(x, y))
+    v.store(place + 256, v.smaller(x, y))
     v.store(place + 192, v.magnitude(x))
     v.store(place + 224, v.zero_below(x, y, np.float32(0.25)))
 
@@ -33,10 +34,11 @@ def reductions(a, out):
 
 @njit
 def whole_numbers(a, small, out):
-    rounded = v.nearest(v.load(a.ctypes.data))
-    v.store(out.ctypes.data, v.to_float(rounded))
-    v.store(out.ctypes.data + 32, v.power_of_two(rounded))
-    v.store_int8s(small.ctypes.data, rounded)
+    values = v.load(a.ctypes.data)
+    whole = v.nearest(values)
+    v.store(out.ctypes.data, v.to_float(whole))
+    v.store(out.ctypes.data + 32, v.power_of_two(v.rounded(values)))
+    v.store_int8s(small.ctypes.data, whole)
     v.store_float(out.ctypes.data + 64, v.load_float(a.ctypes.data + 4))
 
 
@@ -57,25 +59,26 @@ def floats(n, seed=0):
 
 
 def test_arithmetic_is_numpys():
-    a, b, out = floats(8), floats(8, 1), np.zeros((8, 8), np.float32)
+    a, b, out = floats(8), floats(8, 1), np.zeros((9, 8), np.float32)
     arithmetic(a, b, out)
     np.testing.assert_array_equal(out[:4], [a + b, a - b, a * b, a / b])
     np.testing.assert_allclose(out[4], a.astype(np.float64) * b + a, rtol=1e-7)
-    expected = [np.maximum(a, b), abs(a), np.where(b >= 0.25, a, 0)]
+    expected = [np.maximum(a, b), abs(a), np.where(b >= 0.25, a, 0), np.minimum(a, b)]
     np.testing.assert_array_equal(out[5:], expected)
 
 
 def test_sums_have_one_order():
     # In float32 the order shows: 2**24 swallows a one that comes alone.
     a = np.zeros(16, np.float32)
-    a[[0, 1, 4, 5]] = 2**24, 1, -(2**24), 1
+    a[[0, 1, 2, 3]] = 2**24, -(2**24), 1, 1
     a[8:] = floats(8)
     out = np.zeros(24, np.float32)
     reductions(a, out)
-    assert (out[0], out[1]) == (2, 2**24)  # lane 0 + lane 4 first
+    assert (out[0], out[1]) == (2, 2**24)  # lane 0 + lane 1 first
     x, y = a[:8], a[8:]
-    four = (y[:4] + y[4:])[:2] + (y[:4] + y[4:])[2:]
-    np.testing.assert_array_equal(out[[8, 9, 11, 12, 13, 14]], [2, four.sum(), 0, 16, 8, 2])
+    pairs = y[::2] + y[1::2]
+    total = (pairs[0] + pairs[1]) + (pairs[2] + pairs[3])
+    np.testing.assert_array_equal(out[[8, 9, 11, 12, 13, 14]], [2, total, 0, 16, -8 * 2.0**24, 2])
     np.testing.assert_array_equal(out[16:], [x[0], x[1], x[2], -1, -1, -1, -1, -1])
 
 
