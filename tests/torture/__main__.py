@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one plan and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.torture", description=__doc__)
     size = parser.add_mutually_exclusive_group(required=True)
-    for name, how_long in (("smoke", "3 minutes"), ("full", "an hour")):
+    for name, how_long in (("smoke", "3 minutes"), ("full", "two hours")):
         size.add_argument(f"--{name}", action="store_const", dest="plan", const=name, help=how_long)
     parser.add_argument("--seed", type=int, default=0, help="another seed, other moments")
     parser.add_argument("--only", default="", help="parts whose name holds this")
