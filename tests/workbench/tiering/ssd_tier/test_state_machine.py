@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -170,6 +171,8 @@ class StoreMachine(RuleBasedStateMachine):
             assert report.sound or self.model.damaged, report
 
 
+# A minute on an idle machine, four on one that has eight other jobs.
+@pytest.mark.timeout(900)
 def test_any_sequence_of_operations() -> None:
     # Hypothesis makes some runs shorter than asked for: about 94 steps each.
     run_state_machine_as_test(
