@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from workbench.tiering.tiered_kv_cache.block_key import ROOT
-from workbench.tiering.tiered_kv_cache.claims import Slots
 from workbench.tiering.tiered_kv_cache.core import Core
+from workbench.tiering.tiered_kv_cache.slot_pool import Slots
 
 
 class OpenBlock:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from workbench.tiering.tiered_kv_cache.block_key import BlockKeys
-from workbench.tiering.tiered_kv_cache.claims import Slots
 from workbench.tiering.tiered_kv_cache.cold_tier import ColdTier, FrameAt
 from workbench.tiering.tiered_kv_cache.config import CacheConfig
 from workbench.tiering.tiered_kv_cache.counts import CacheCounts
@@ -23,6 +22,7 @@ from workbench.tiering.tiered_kv_cache.errors import CacheFullError
 from workbench.tiering.tiered_kv_cache.loading import Loader
 from workbench.tiering.tiered_kv_cache.packing import Packer
 from workbench.tiering.tiered_kv_cache.slab import HotSlab
+from workbench.tiering.tiered_kv_cache.slot_pool import Slots
 from workbench.tiering.tiered_kv_cache.staging import Staging
 from workbench.tiering.tiered_kv_cache.write_behind import WriteBehind
 
@@ -108,10 +108,10 @@ class Core:
         The lock is held.
         """
         directory, wait_s = self.directory, self.config.write_wait_s
-        if not directory.free_slots:
+        if not len(directory.slots):
             self.settle()
             self.changed.wait_for(
-                lambda: directory.free_slots or not directory.leaving_blocks, wait_s
+                lambda: len(directory.slots) or not directory.leaving_blocks, wait_s
             )
 
     def give_back(self, slots: Sequence[int]) -> None:
@@ -124,7 +124,7 @@ class Core:
     def unhold(self, slots: Slots) -> None:
         """Take a hold on slots back."""
         with self.changed:
-            self.directory.unhold(slots)
+            self.directory.slots.unhold(slots)
             self.changed.notify_all()
 
     def close(self) -> None:
@@ -183,7 +183,7 @@ class Core:
                 self.wait_for([source], self.layout.n_frames - 1)
             slot = self.directory.slot(source) if isinstance(source, bytes) else source
             held = np.array([] if slot is None else [slot], np.int64)
-            self.directory.claims.hold(held)
+            self.directory.slots.hold(held)
         if slot is not None:
             into[:] = self.slab.block(slot)
         elif isinstance(source, bytes):

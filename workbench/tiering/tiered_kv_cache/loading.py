@@ -62,7 +62,7 @@ class Loader(Closing):
 
     def start(self, job: LoadJob) -> None:
         """Read a job's blocks after those of earlier jobs. The lock is held."""
-        self._directory.claims.hold(_slots(job.fills))
+        self._directory.slots.hold(_slots(job.fills))
         self._n_here.update((fill.key, 0) for fill in job.fills)
         self._waiting.append(job)
         self._changed.notify_all()
@@ -108,7 +108,7 @@ class Loader(Closing):
             if fills:
                 fills = self._settle(fills, self._read(job, fills, frames), frames.stop)
         with self._changed:
-            self._directory.unhold(held)
+            self._directory.slots.unhold(held)
             self._changed.notify_all()
 
     def _read(self, job: LoadJob, fills: Sequence[Fill], frames: range) -> list[bool]:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from kernels import block_store
 from kernels.block_target import Store
 from workbench.tiering.kv_geometry import KVGeometry
-from workbench.tiering.tiered_kv_cache.claims import Slots
 from workbench.tiering.tiered_kv_cache.layout import SCALE_BYTES, BlockLayout, LayerRun, Places
+from workbench.tiering.tiered_kv_cache.slot_pool import Slots
 
 Floats = NDArray[np.float32]
 # Tokens that are attended to at once: float32; whole batches may come as they are kept, too.

@@ -38,7 +38,7 @@ def _write_full(core: Core, keys: Sequence[bytes]) -> bool:
         slots = [directory.slot(key) for key in missing]
         here = [(key, slot) for key, slot in zip(missing, slots, strict=True) if slot is not None]
         held = np.array([slot for _, slot in here], np.int64)
-        directory.claims.hold(held)
+        directory.slots.hold(held)
     try:
         stored = cold.put([(key, core.slab.frames(slot)) for key, slot in here])
     finally:

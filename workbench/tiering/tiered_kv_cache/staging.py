@@ -18,10 +18,10 @@ import numpy as np
 from workbench.errors import UsageError
 from workbench.tiering.closing import Closing
 from workbench.tiering.memory import MIB, allocate
-from workbench.tiering.tiered_kv_cache.claims import Slots
 from workbench.tiering.tiered_kv_cache.cold_tier import ColdTier, FrameAt
 from workbench.tiering.tiered_kv_cache.errors import CacheFullError
 from workbench.tiering.tiered_kv_cache.layout import BlockLayout
+from workbench.tiering.tiered_kv_cache.slot_pool import Slots
 
 # As many frames as the device is asked for at once.
 _MAX_BATCH = 32

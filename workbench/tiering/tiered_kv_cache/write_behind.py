@@ -99,7 +99,7 @@ class WriteBehind(Closing):
                 self._directory.unwritten(key)
                 continue
             batch.append((key, slot))
-        self._directory.claims.hold(np.array([slot for _, slot in batch], np.int64))
+        self._directory.slots.hold(np.array([slot for _, slot in batch], np.int64))
         self._n_writing = len(batch)
         return batch
 
@@ -111,6 +111,6 @@ class WriteBehind(Closing):
             else:
                 self.counts.failed += 1
                 self._directory.unwritten(key)
-        self._directory.unhold(np.array([slot for _, slot in batch], np.int64))
+        self._directory.slots.unhold(np.array([slot for _, slot in batch], np.int64))
         self._n_writing = 0
         self._changed.notify_all()

@@ -11,7 +11,8 @@ import pytest
 from tests.workbench.tiering.tiered_kv_cache.caches import BLOCK_BYTES, config
 from workbench.tiering.eviction import create
 from workbench.tiering.tiered_kv_cache import loading
-from workbench.tiering.tiered_kv_cache.directory import Directory, Tier
+from workbench.tiering.tiered_kv_cache.directory import Directory
+from workbench.tiering.tiered_kv_cache.found import Tier
 from workbench.tiering.tiered_kv_cache.loading import Fill, Loader, LoadJob
 from workbench.tiering.tiered_kv_cache.slab import HotSlab
 from workbench.tiering.write_policy import WriteThrough
@@ -144,11 +145,11 @@ def test_a_slot_is_held_while_it_is_read_into():
     with bench() as one:
         one.start(1, 2)
         slots = [one.directory.slot(key(number)) for number in (1, 2)]
-        assert all(one.directory.claims.is_held(slot) for slot in slots)
+        assert all(one.directory.slots.is_held(slot) for slot in slots)
         one.cold.steps.release(10)
         one.wait_for(2, 1, 2)
         one.loader.close()
-        assert not any(one.directory.claims.is_held(slot) for slot in slots)
+        assert not any(one.directory.slots.is_held(slot) for slot in slots)
 
 
 def test_groups_of_frames_grow():

@@ -11,7 +11,8 @@ from workbench.tiering.async_io.faults import Fault
 from workbench.tiering.eviction import create
 from workbench.tiering.tiered_kv_cache.block_key import BlockKeys
 from workbench.tiering.tiered_kv_cache.cold_tier import ColdTier
-from workbench.tiering.tiered_kv_cache.directory import Directory, Tier
+from workbench.tiering.tiered_kv_cache.directory import Directory
+from workbench.tiering.tiered_kv_cache.found import Tier
 from workbench.tiering.tiered_kv_cache.slab import HotSlab
 from workbench.tiering.tiered_kv_cache.write_behind import WriteBehind
 from workbench.tiering.write_policy import WriteThrough

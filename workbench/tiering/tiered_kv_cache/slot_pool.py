@@ -1,0 +1,57 @@
+"""Hand out the numbers of slots; one whose bytes are being read or written is not free yet.
+
+Follows: pins on buffer frames of a database.
+Leaves out: what a slot holds (directory.py) and its bytes (slab.py).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Slots = NDArray[np.int64]
+
+
+class SlotPool:
+    """The slots of one slab. Locking is the callers'."""
+
+    def __init__(self, n_slots: int) -> None:
+        self._free = list(range(n_slots - 1, -1, -1))
+        self._free_later: set[int] = set()
+        self._holds = np.zeros(n_slots, np.int32)
+
+    def __len__(self) -> int:
+        return len(self._free)
+
+    def take(self) -> int | None:
+        """Return a free slot, or None."""
+        return self._free.pop() if self._free else None
+
+    def let_go(self, slot: int) -> None:
+        """Take a slot back; it is free once nobody holds it."""
+        if self._holds[slot]:
+            self._free_later.add(slot)
+        else:
+            self._free.append(slot)
+
+    def hold(self, slots: Slots) -> None:
+        """Note that the bytes of different slots are being read or written."""
+        self._holds[slots] += 1
+
+    def unhold(self, slots: Slots) -> None:
+        """Take a `hold` back."""
+        self._holds[slots] -= 1
+        if self._free_later:
+            idle = [slot for slot in self._free_later if not self._holds[slot]]
+            self._free_later.difference_update(idle)
+            self._free += idle
+
+    def is_held(self, slot: int) -> bool:
+        """Return whether a slot's bytes are being read or written."""
+        return bool(self._holds[slot])
+
+    def check(self, used: list[int]) -> None:
+        """Assert that every slot is free or used, and none is both."""
+        everything = [*used, *self._free, *self._free_later]
+        assert sorted(everything) == list(range(len(self._holds))), "a slot is lost, or in two uses"
+        assert (self._holds >= 0).all()
