@@ -38,6 +38,10 @@ class Claims:
         """Return whether a name wants a block to stay hot."""
         return key in self._pins
 
+    def is_claimed(self, key: bytes) -> bool:
+        """Return whether a sequence is made of a block, or a name wants it to stay hot."""
+        return key in self._references or key in self._pins
+
     def check(self) -> None:
         """Assert that nothing was given back more often than taken."""
         assert min(self._references.values(), default=1) > 0

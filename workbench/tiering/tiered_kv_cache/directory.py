@@ -90,6 +90,11 @@ class Directory:
         slot = self._slot_of.get(key)
         return self._outbound.slot(key) if slot is None else slot
 
+    def slot_to_write(self, key: bytes) -> int | None:
+        """Return the slot that holds all of a block's bytes, None if there is none."""
+        slot = self.slot(key)
+        return None if slot in self._arriving else slot
+
     @property
     def hot_blocks(self) -> int:
         """Return how many sealed blocks are hot."""
@@ -151,6 +156,7 @@ class Directory:
             return Found(key, Tier.COLD, None)
         self._enter(key, fill)
         self._arriving.add(fill)
+        self.slots.hold(fill)
         self.counts.promotions += 1
         return Found(key, Tier.COLD, fill)
 
@@ -165,8 +171,12 @@ class Directory:
         self._policy.insert(key)
 
     def arrived(self, key: bytes, slot: int, whole: bool) -> None:
-        """Note that a promoted block's bytes are in its slot, or (not whole) never will be."""
+        """Note that a promoted block's bytes are in its slot, or (not whole) never will be.
+
+        Until then the slot is nobody else's, even if the block comes from elsewhere meanwhile.
+        """
         self._arriving.discard(slot)
+        self.slots.unhold(slot)
         if not whole and self._slot_of.get(key) == slot:
             del self._slot_of[key]
             self._policy.remove(key)
@@ -255,27 +265,29 @@ class Directory:
         slot = self._slot_of.pop(key)
         self.version += 1
         self.counts.evictions += 1
-        if self._outbound.is_promised(key) or self._is_worth_writing(key, slot):
+        if self._outbound.is_promised(key):
+            self._outbound.leave(key, slot)
+        elif self._write is not None and self._is_stored(key):
+            self.slots.let_go(slot)
+        elif self._is_worth_writing(key, slot):
+            self._outbound.promise(key)
             self._outbound.leave(key, slot)
         else:
-            self.counts.forgotten += not self._is_stored(key)
+            self.counts.forgotten += 1
             self.slots.let_go(slot)
         return True
 
     def _is_worth_writing(self, key: bytes, slot: int) -> bool:
-        """Return whether a block that leaves is to be written first, and promise it."""
-        if self._write is None or self._is_stored(key):
+        """Return whether a block that the SSD tier has not is to be written when it leaves."""
+        if self._write is None:
             return False
-        if not self.claims.is_referred(key) and not self._write.on_demote(key, self._uses[slot]):
-            return False
-        self._outbound.promise(key)
-        return True
+        return self.claims.is_referred(key) or self._write.on_demote(key, self._uses[slot])
 
     def _is_fixed(self, key: bytes) -> bool:
-        return self.claims.is_pinned(key) or self.slots.is_held(self._slot_of[key])
+        return self.claims.is_pinned(key) or self._slot_of[key] in self._arriving
 
     def _is_wanted(self, key: bytes) -> bool:
-        return self.claims.is_referred(key) or self._is_fixed(key)
+        return self.claims.is_claimed(key) or self._slot_of[key] in self._arriving
 
     # Writing behind
 
@@ -290,8 +302,9 @@ class Directory:
         """Write those of the hot blocks that would be written if they left now."""
         for key in keys:
             slot = self._slot_of.get(key)
-            if slot is not None and not self._outbound.is_promised(key):
-                self._is_worth_writing(key, slot)
+            if slot is None or self._is_safe(key) or not self._is_worth_writing(key, slot):
+                continue
+            self._outbound.promise(key)
 
     def take_writes(self) -> list[bytes]:
         """Return the blocks to write, in order; `written` or `unwritten` answers for each."""

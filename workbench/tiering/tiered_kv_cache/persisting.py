@@ -35,7 +35,7 @@ def _write_full(core: Core, keys: Sequence[bytes]) -> bool:
     with core.changed:
         core.wait_for(keys, core.layout.n_frames - 1)
         missing = [key for key in keys if not cold.contains(key)]
-        slots = [directory.slot(key) for key in missing]
+        slots = [directory.slot_to_write(key) for key in missing]
         here = [(key, slot) for key, slot in zip(missing, slots, strict=True) if slot is not None]
         held = np.array([slot for _, slot in here], np.int64)
         directory.slots.hold(held)

@@ -93,7 +93,7 @@ class WriteBehind(Closing):
         batch: list[tuple[bytes, int]] = []
         while self._waiting and len(batch) < at_once:
             key = self._waiting.popleft()
-            slot = self._directory.slot(key)
+            slot = self._directory.slot_to_write(key)
             if slot is None:
                 self.counts.gone += 1
                 self._directory.unwritten(key)

@@ -25,9 +25,10 @@ def test_pins_are_counted_apart_from_references():
     claims.pin(b"a")
     claims.unpin(b"a")
     assert claims.is_pinned(b"a")
+    assert claims.is_claimed(b"a")
     assert not claims.is_referred(b"a")
     claims.unpin(b"a")
-    assert not claims.is_pinned(b"a")
+    assert not claims.is_claimed(b"a")
     claims.check()
     with pytest.raises(KeyError):
         claims.unpin(b"a")

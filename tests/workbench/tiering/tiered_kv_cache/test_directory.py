@@ -122,20 +122,33 @@ def test_without_an_ssd_tier_open_sequences_are_never_taken_from():
     assert cache.where(b"abcd") == "h-hh"
 
 
-def test_pins_and_holds_keep_blocks_hot():
+def test_pinned_blocks_stay_hot():
     cache = Simulated()
     cache.admit(b"a", b"b", b"c")
     cache.directory.claims.pin(b"a")
-    held = np.array([cache.directory.slot(b"b")])
-    cache.directory.slots.hold(held)
     cache.admit(b"d")
-    assert cache.where(b"abcd") == "hhch"
-    cache.directory.claims.pin(b"d")
+    assert cache.where(b"abcd") == "hchh"
+    for key in (b"c", b"d"):
+        cache.directory.claims.pin(key)
     with pytest.raises(CacheFullError, match="pinned"):
         cache.directory.reserve()
-    cache.directory.slots.unhold(held)
+    cache.directory.claims.unpin(b"a")
     cache.admit(b"e")
-    assert cache.where(b"abde") == "hchh"
+    assert cache.where(b"acde") == "chhh"
+
+
+def test_a_block_that_is_read_may_leave_but_its_slot_stays():
+    cache = Simulated(capacity=2, n_slots=3)
+    cache.admit(b"a", b"b")
+    slot = cache.directory.slot(b"a")
+    cache.directory.slots.hold(slot)
+    cache.admit(b"c")
+    assert cache.where(b"abc") == "chh"
+    cache.admit(b"d")
+    assert cache.directory.slot(b"d") != slot
+    assert len(cache.directory.slots) == 0
+    cache.directory.slots.unhold(slot)
+    assert cache.directory.slots.take() == slot
 
 
 def test_demotion_goes_on_down_to_the_low_watermark():
@@ -241,27 +254,38 @@ def test_bytes_that_never_came_leave_no_block():
     cache = Simulated()
     cache.admit(b"a", b"b", b"c", b"d")
     (found,) = cache.directory.look_up([b"a"])
-    held = np.array([found.fill])
-    cache.directory.slots.hold(held)
+    cache.directory.slots.hold(found.fill)
     cache.directory.arrived(b"a", found.fill, whole=False)
     assert cache.where(b"a") == "c"
     assert len(cache.directory.slots) == 2
-    cache.directory.slots.unhold(held)
+    cache.directory.slots.unhold(found.fill)
     assert len(cache.directory.slots) == 3
     cache.directory.check()
+
+
+def test_a_slot_that_is_being_read_into_is_nobody_elses():
+    cache = Simulated(capacity=2, n_slots=4)
+    cache.admit(b"a", b"b", b"c")
+    (found,) = cache.directory.look_up([b"a"])
+    cache.directory.claims.refer(b"c")
+    cache.admit(b"d")
+    assert cache.where(b"acd") == "hch"
+    cache.directory.arrived(b"a", found.fill, whole=True)
+    cache.directory.unrefer(b"a")
+    cache.admit(b"e")
+    assert cache.where(b"ade") == "chh"
 
 
 def test_bytes_that_are_here_beat_those_that_are_coming():
     cache = Simulated()
     cache.admit(b"a", b"b", b"c", b"d")
     (found,) = cache.directory.look_up([b"a"])
-    held = np.array([found.fill])
-    cache.directory.slots.hold(held)
     cache.admit(b"a")
     assert cache.directory.slot(b"a") != found.fill
+    n_free = len(cache.directory.slots)
     cache.directory.arrived(b"a", found.fill, whole=False)
+    assert len(cache.directory.slots) == n_free + 1
     assert cache.where(b"a") == "h"
-    cache.directory.slots.unhold(held)
     cache.directory.check()
 
 

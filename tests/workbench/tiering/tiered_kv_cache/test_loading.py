@@ -141,6 +141,22 @@ def test_jobs_are_read_in_turn_and_waiting_has_an_end():
         assert [batch[0][0] for batch in one.cold.reads] == [1, 1, 2, 2]
 
 
+def test_who_waits_for_one_block_waits_for_another_that_is_loaded_meanwhile():
+    with bench() as one:
+        one.start(1)
+        waiter = threading.Thread(target=one.wait_for, args=(0, 2, 1))
+        waiter.start()
+        one.start(2)
+        one.cold.steps.release(2)
+        one.wait_for(2, 1)
+        waiter.join(0.05)
+        assert waiter.is_alive()
+        assert one.coming(0, 2) == [2]
+        one.cold.steps.release(1)
+        waiter.join(30)
+        assert not waiter.is_alive()
+
+
 def test_a_slot_is_held_while_it_is_read_into():
     with bench() as one:
         one.start(1, 2)
