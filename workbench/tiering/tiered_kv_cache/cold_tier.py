@@ -10,9 +10,13 @@ import threading
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from workbench.tiering.async_io.engine import StorageError
 from workbench.tiering.ssd_tier import Attributes, SsdTier
 from workbench.tiering.tiered_kv_cache.block_key import frame_key
 from workbench.tiering.tiered_kv_cache.layout import BlockLayout
+
+# The tier answers failures of the device by misses; these are a fork, and memory for its own work.
+_BROKEN = (StorageError, MemoryError)
 
 
 class FrameAt(NamedTuple):
@@ -46,11 +50,15 @@ class ColdTier:
         The bytes must not change until this returns.
         """
         n_frames = self._n_frames
-        stored = self._ssd.put_many(
+        offers = [
             (frame_key(key, number), frame, self._attributes)
             for key, frames in blocks
             for number, frame in enumerate(frames)
-        )
+        ]
+        try:
+            stored = self._ssd.put_many(offers)
+        except _BROKEN:
+            return [False] * len(blocks)
         whole = [all(stored[at : at + n_frames]) for at in range(0, len(stored), n_frames)]
         with self._lock:
             self.written_bytes += sum(whole) * self._layout.block_bytes
@@ -59,7 +67,10 @@ class ColdTier:
     def get(self, frames: Sequence[FrameAt]) -> list[bool]:
         """Read frames; return which are there now. The buffers of the others may hold anything."""
         keys = [frame_key(one.key, one.frame) for one in frames]
-        views = self._ssd.get_many(keys, [one.buffer for one in frames], self._attributes)
+        try:
+            views = self._ssd.get_many(keys, [one.buffer for one in frames], self._attributes)
+        except _BROKEN:
+            return [False] * len(frames)
         here = [
             view is not None and _is_in(view, one.buffer)
             for view, one in zip(views, frames, strict=True)
@@ -70,7 +81,10 @@ class ColdTier:
 
     def flush(self) -> bool:
         """Make everything written survive power loss; return whether it does."""
-        return self._ssd.flush()
+        try:
+            return self._ssd.flush()
+        except _BROKEN:
+            return False
 
     @property
     def blocks(self) -> int:
