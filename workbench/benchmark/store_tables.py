@@ -59,7 +59,9 @@ def ladder(found: StoreAblation) -> pl.DataFrame:
                 "case": name,
                 "what it is": _TOLD[name],
                 "tokens/s": round(samples.median_rate(name)),
-                "over row before": str(samples.ratio(name, previous)) if name in LADDER[1:] else "",
+                "step": f"{samples.ratio(name, previous).median:.2f}x"
+                if name in LADDER[1:]
+                else "",
                 "over baseline": str(samples.ratio(name, BASELINE)),
             }
         )
