@@ -21,7 +21,7 @@ from workbench.tiering.tiered_kv_cache.directory import Directory
 from workbench.tiering.tiered_kv_cache.errors import CacheFullError
 from workbench.tiering.tiered_kv_cache.loading import Loader
 from workbench.tiering.tiered_kv_cache.packing import Packer
-from workbench.tiering.tiered_kv_cache.slab import HotSlab
+from workbench.tiering.tiered_kv_cache.slab import Bytes, HotSlab
 from workbench.tiering.tiered_kv_cache.slot_pool import Slots
 from workbench.tiering.tiered_kv_cache.staging import Staging
 from workbench.tiering.tiered_kv_cache.write_behind import WriteBehind
@@ -167,7 +167,23 @@ class Core:
         if self.behind is not None:
             self.behind.loader.wait_for(keys, frame, timeout_s)
 
-    def read_block(self, into: memoryview, source: int | bytes) -> None:
+    def copy_block(self, slot: int, source: int | bytes) -> None:
+        """Copy a block, by its slot or its key, from whichever tier has it into an open slot.
+
+        Raises
+        ------
+        LookupError   if its bytes cannot be had; the slot is given back
+        """
+        try:
+            self.read_block(self.slab.block(slot), source)
+        except LookupError as error:
+            with self.changed:
+                for view in error.args:
+                    self.directory.slots.hold_while_alive(slot, view)
+                self.give_back([slot])
+            raise LookupError from None
+
+    def read_block(self, into: Bytes, source: int | bytes) -> None:
         """Copy a block, by its slot or its key, from whichever tier has it.
 
         Parameters
@@ -176,7 +192,7 @@ class Core:
 
         Raises
         ------
-        LookupError   if its bytes cannot be had
+        LookupError   if its bytes cannot be had, with the views that may still be written to
         """
         with self.changed:
             if isinstance(source, bytes):
@@ -190,11 +206,13 @@ class Core:
             self._read_cold(into, source)
         self.unhold(held)
 
-    def _read_cold(self, into: memoryview, key: bytes) -> None:
+    def _read_cold(self, into: Bytes, key: bytes) -> None:
         places = [self.layout.frame_slice(frame) for frame in range(self.layout.n_frames)]
         wanted = [FrameAt(key, frame, into[place]) for frame, place in enumerate(places)]
-        if self.behind is None or not all(self.behind.cold.get(wanted)):
-            raise LookupError
+        here = self.behind.cold.get(wanted) if self.behind else [False] * len(wanted)
+        missed = [one.view for one, is_here in zip(wanted, here, strict=True) if not is_here]
+        if missed:
+            raise LookupError(*missed)
 
 
 def _directory(config: CacheConfig, n_slots: int, cold: ColdTier | None) -> Directory:

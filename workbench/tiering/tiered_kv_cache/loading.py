@@ -115,7 +115,19 @@ class Loader(Closing):
             for fill in fills
         ]
         here = self._cold.get(wanted)
+        if not all(here):
+            self._keep_missed(fills, wanted, here)
         return [all(here[at :: len(fills)]) for at in range(len(fills))]
+
+    def _keep_missed(
+        self, fills: Sequence[Fill], wanted: Sequence[FrameAt], here: Sequence[bool]
+    ) -> None:
+        """Keep slots that a late read may still write to."""
+        with self._changed:
+            for at, (one, is_here) in enumerate(zip(wanted, here, strict=True)):
+                if not is_here:
+                    slot = fills[at % len(fills)].slot
+                    self._directory.slots.hold_while_alive(slot, one.view)
 
     def _settle(self, fills: list[Fill], here: Sequence[bool], n_frames: int) -> list[Fill]:
         """Note which blocks have so many frames; return those that are worth the next ones.

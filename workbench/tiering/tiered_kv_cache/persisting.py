@@ -51,9 +51,9 @@ def _write_tail(core: Core, blocks: BlockList, key: bytes, n_tokens: int) -> boo
     layout = core.layout
     memory = allocate(layout.block_bytes)
     try:
-        core.read_block(memory.data, blocks.place(len(blocks) - 1))
+        core.read_block(memory, blocks.place(len(blocks) - 1))
     except LookupError:
         return False
     packing.clear(layout, memory, n_tokens)
-    frames = [memory.data[layout.frame_slice(frame)] for frame in range(layout.n_frames)]
+    frames = [memory[layout.frame_slice(frame)] for frame in range(layout.n_frames)]
     return all(core.behind.cold.put([(key, frames)]))

@@ -25,7 +25,7 @@ def store():
 
 
 def frames_of(memory):
-    return [memory.data[LAYOUT.frame_slice(frame)] for frame in range(LAYOUT.n_frames)]
+    return [memory[LAYOUT.frame_slice(frame)] for frame in range(LAYOUT.n_frames)]
 
 
 def block(seed=0):

@@ -26,13 +26,17 @@ class Stepwise:
     def __init__(self):
         self.missing = set()
         self.reads = []
+        self.kept = []
         self.steps = threading.Semaphore(0)
 
     def get(self, frames):
         assert self.steps.acquire(timeout=30)
         self.reads.append([(one.key[0], one.frame) for one in frames])
         for one in frames:
-            one.buffer[:] = bytes([one.key[0]]) * len(one.buffer)
+            one.view[:] = one.key[0]
+            if (one.key[0], one.frame) in self.missing:
+                # As an engine does whose read missed its deadline.
+                self.kept.append(one.view.data[:100])
         return [(one.key[0], one.frame) not in self.missing for one in frames]
 
 
@@ -166,6 +170,22 @@ def test_a_slot_is_held_while_it_is_read_into():
         one.wait_for(2, 1, 2)
         one.loader.close()
         assert not any(one.directory.slots.is_held(slot) for slot in slots)
+
+
+@pytest.mark.parametrize("frame", [0, 1, 2])
+def test_a_slot_that_a_late_read_may_write_to_is_given_to_nobody(frame):
+    with bench() as one:
+        one.cold.missing = {(2, frame)}
+        one.start(1, 2, 3)
+        slot = one.directory.slot(key(2))
+        one.cold.steps.release(10)
+        one.wait_for(2, 1, 2, 3)
+        with one.changed:
+            n_free = len(one.directory.slots)
+            assert one.directory.slots.is_held(slot)
+            one.cold.kept.clear()
+            assert len(one.directory.slots) == n_free + 1
+            assert not one.directory.slots.is_held(slot)
 
 
 def test_groups_of_frames_grow():

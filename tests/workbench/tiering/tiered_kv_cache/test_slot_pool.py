@@ -34,6 +34,22 @@ def test_a_held_slot_is_free_once_the_last_one_lets_go():
     pool.check([])
 
 
+def test_a_slot_is_kept_while_the_device_may_write_to_it():
+    memory = np.zeros((2, 8), np.uint8)
+    pool = SlotPool(2)
+    slot = pool.take()
+    view = memory[slot]
+    held_by_an_engine = view.data[2:5]
+    pool.hold_while_alive(slot, view)
+    pool.let_go(slot)
+    del view
+    assert len(pool) == 1
+    pool.check([])
+    del held_by_an_engine
+    assert len(pool) == 2
+    assert {pool.take(), pool.take()} == {0, 1}
+
+
 def test_a_slot_that_is_lost_or_given_back_twice_is_found():
     pool = SlotPool(2)
     pool.take()
