@@ -12,15 +12,21 @@ from functools import wraps
 import numpy as np
 from numba import njit
 
+from kernels import copy
+from kernels.array_check import expect
 from kernels.record import Kernel, exact, register
+from kernels.simd import address_of, store_fence
 
 Store = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int], None]
 
 _TOY_SLAB = (3, 8, 2, 5)  # layers, capacity, heads, head_dim of `make_inputs`
 
 
-def checked(store: Store) -> Store:
-    """Return a store that refuses mismatched arrays; costs about two microseconds a call."""
+def checked(store: Store, head_axis: int = 2) -> Store:
+    """Return a store that refuses mismatched arrays; costs about two microseconds a call.
+
+    ``head_axis`` is the slab's axis of heads: 2 if it is token-major, 1 if head-major.
+    """
 
     @wraps(store)
     def run(
@@ -30,11 +36,12 @@ def checked(store: Store) -> Store:
         v_tokens: np.ndarray,
         position: int,
     ) -> None:
-        layers, _, heads, head_dim = _slab_shape(k_slab)
+        shape = _slab_shape(k_slab)
+        layers, heads, head_dim = shape[0], shape[head_axis], shape[3]
         n_tokens = k_tokens.shape[0] if k_tokens.ndim else 0
-        _expect("v_slab", v_slab, k_slab.shape, k_slab.dtype)
-        _expect("k_tokens", k_tokens, (n_tokens, layers, heads, head_dim), k_slab.dtype)
-        _expect("v_tokens", v_tokens, k_tokens.shape, k_slab.dtype)
+        expect("v_slab", v_slab, k_slab.shape, k_slab.dtype)
+        expect("k_tokens", k_tokens, (n_tokens, layers, heads, head_dim), k_slab.dtype)
+        expect("v_tokens", v_tokens, k_tokens.shape, k_slab.dtype)
         if position < 0:
             raise ValueError(f"position {position} is negative; positions count from 0")
         store(k_slab, v_slab, k_tokens, v_tokens, position)
@@ -46,19 +53,10 @@ def _slab_shape(k_slab: np.ndarray) -> tuple[int, ...]:
     if k_slab.ndim != 4 or k_slab.size == 0:
         raise ValueError(
             f"k_slab has shape {k_slab.shape}; "
-            "pass [layers, capacity_tokens, heads, head_dim] with no side 0"
+            "pass four sides, layers first and head_dim last, none of them 0"
         )
-    _expect("k_slab", k_slab, k_slab.shape, k_slab.dtype)
+    expect("k_slab", k_slab, k_slab.shape, k_slab.dtype)
     return k_slab.shape
-
-
-def _expect(name: str, array: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> None:
-    if array.shape != shape or array.dtype != dtype:
-        raise ValueError(
-            f"{name} is {array.dtype}{list(array.shape)}, its slab needs {dtype}{list(shape)}"
-        )
-    if not array.flags.c_contiguous:
-        raise ValueError(f"{name} is not C-contiguous; pass np.ascontiguousarray({name})")
 
 
 def reference(
@@ -124,6 +122,39 @@ def njit_scalar(k_slab, v_slab, k_tokens, v_tokens, position):
                     v_slab[layer, slot, head, value] = v_tokens[token, layer, head, value]
 
 
+@njit(cache=True, nogil=True)
+def njit_vector(k_slab, v_slab, k_tokens, v_tokens, position):
+    """Copy a layer's heads at once, cache line by cache line, with ordinary stores."""
+    n_tokens, layers, heads, head_dim = k_tokens.shape
+    capacity_tokens, row_bytes = k_slab.shape[1], heads * head_dim * k_tokens.itemsize
+    k_start, v_start = address_of(k_tokens), address_of(v_tokens)
+    for token in range(n_tokens):
+        slot = (position + token) % capacity_tokens
+        for layer in range(layers):
+            offset = (layer * capacity_tokens + slot) * row_bytes
+            copy.vector_at(address_of(k_slab) + offset, k_start, row_bytes)
+            copy.vector_at(address_of(v_slab) + offset, v_start, row_bytes)
+            k_start += row_bytes
+            v_start += row_bytes
+
+
+@njit(cache=True, nogil=True)
+def njit_nontemporal(k_slab, v_slab, k_tokens, v_tokens, position):
+    """Copy a layer's heads at once, past the cache."""
+    n_tokens, layers, heads, head_dim = k_tokens.shape
+    capacity_tokens, row_bytes = k_slab.shape[1], heads * head_dim * k_tokens.itemsize
+    k_start, v_start = address_of(k_tokens), address_of(v_tokens)
+    for token in range(n_tokens):
+        slot = (position + token) % capacity_tokens
+        for layer in range(layers):
+            offset = (layer * capacity_tokens + slot) * row_bytes
+            copy.nontemporal_at(address_of(k_slab) + offset, k_start, row_bytes)
+            copy.nontemporal_at(address_of(v_slab) + offset, v_start, row_bytes)
+            k_start += row_bytes
+            v_start += row_bytes
+    store_fence()
+
+
 def make_inputs(
     rng: np.random.Generator, size: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int]:
@@ -148,6 +179,8 @@ KERNEL = register(
             "python_per_head": checked(python_per_head),
             "numpy_per_layer": checked(numpy_per_layer),
             "njit_scalar": checked(njit_scalar),
+            "njit_vector": checked(njit_vector),
+            "njit_nontemporal": checked(njit_nontemporal),
         },
         make_inputs=make_inputs,
         outputs=(0, 1),

@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from kernels.record import Kernel, exact, register
-from kernels.simd import CHUNK_BYTES, xor_chunk
+from kernels.simd import CHUNK_BYTES, address_of, xor_chunk
 
 Read = Callable[[np.ndarray, np.ndarray], None]
 
@@ -70,7 +70,7 @@ def elements(source, result):
 @njit(cache=True, nogil=True)
 def vector(source, result):
     """Reduce 1,024 bytes at a time in four independent chains of 64-byte vectors."""
-    start = source.ctypes.data
+    start = address_of(source)
     whole = source.size - source.size % _CHUNK_WORDS
     folded = np.uint64(0)
     for offset in range(0, whole * 8, CHUNK_BYTES):

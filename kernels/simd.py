@@ -3,7 +3,7 @@
 Follows: LLVM's generic vector IR, which every target splits to the registers that it has.
 Leaves out: loops, alignment heads and tails (copy.py, read.py); they belong to the kernels.
 
-Addresses are plain integers (``array.ctypes.data``); nothing here checks them. Numba's on-disk
+Addresses are plain integers (`address_of`); nothing here checks them. Numba's on-disk
 cache follows the kernel's own file, not this one: after an edit here delete kernels/__pycache__.
 
 Under ``NUMBA_DISABLE_JIT=1`` every intrinsic is its Python twin, so that kernels run interpreted.
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import config, types
+from numba import config, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
@@ -36,6 +36,15 @@ def _with_twin(twin: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]:
     return lambda typing: twin if config.DISABLE_JIT else intrinsic(typing)
 
 
+@njit(cache=True, nogil=True)
+def address_of(array):
+    """Return where an array's first value lies, int64.
+
+    Numba's own ``array.ctypes.data`` is unsigned, and unsigned plus signed makes a float64.
+    """
+    return np.int64(array.ctypes.data)
+
+
 def _pointer(builder: ir.IRBuilder, address: ir.Value, pointee: ir.Type) -> ir.Value:
     return builder.inttoptr(address, pointee.as_pointer())
 
@@ -45,8 +54,24 @@ def _load(builder: ir.IRBuilder, address: ir.Value) -> ir.Value:
 
 
 def _store_nontemporal(builder: ir.IRBuilder, line: ir.Value, address: ir.Value) -> None:
-    store = builder.store(line, _pointer(builder, address, _LINE), align=LINE_BYTES)
+    store = builder.store(line, _pointer(builder, address, line.type), align=LINE_BYTES)
     store.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(_I32, 1)]))
+
+
+def _copy_byte_twin(destination: int, source: int) -> None:
+    ctypes.memmove(int(destination), int(source), 1)
+
+
+@_with_twin(_copy_byte_twin)
+def copy_byte(typing_context, destination, source):
+    """Copy one byte from one address to another."""
+
+    def generate(context, builder, signature, arguments):
+        to, start = (_pointer(builder, address, _I8) for address in arguments)
+        builder.store(builder.load(start), to)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp), generate
 
 
 def _copy_line_twin(destination: int, source: int) -> None:

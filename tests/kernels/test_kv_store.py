@@ -50,7 +50,7 @@ def test_refusals_name_what_is_wrong(name):
         store(slab[:, :0], slab[:, :0], tokens, tokens, 0)
     with pytest.raises(ValueError, match=r"v_slab is float32\[2, 3, 1, 3\]"):
         store(slab, np.zeros((2, 3, 1, 3), np.float32), tokens, tokens, 0)
-    with pytest.raises(ValueError, match=r"k_tokens is float32\[1, 2, 1, 4\], .* float32\[1, 2"):
+    with pytest.raises(ValueError, match=r"k_tokens is float32\[1, 2, 1, 4\]; .* float32\[1, 2"):
         store(slab, slab.copy(), np.zeros((1, 2, 1, 4), np.float32), tokens, 0)
     with pytest.raises(ValueError, match="k_tokens is float64"):
         store(slab, slab.copy(), tokens.astype(float), tokens, 0)

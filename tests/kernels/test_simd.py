@@ -1,7 +1,6 @@
 """The intrinsics: what they move, what they compile to, and their interpreted twins."""
 
 import os
-import platform
 import re
 import subprocess
 import sys
@@ -9,22 +8,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from llvmlite import binding, ir
-from numba import config, njit
+from llvmlite import ir
+from numba import njit
 
 from kernels import copy, read, simd
-
-compiled = pytest.mark.skipif(
-    config.DISABLE_JIT, reason="NUMBA_DISABLE_JIT is set: nothing is compiled, twins run instead"
-)
-x86 = pytest.mark.skipif(
-    platform.machine().lower() not in ("x86_64", "amd64"), reason="looks at x86 assembly"
-)
+from tests.kernels.machine_code import assembly, compile_for, compiled, x86
 
 
 @njit
 def copy_line(destination, source):
     simd.copy_line(destination.ctypes.data, source.ctypes.data)
+
+
+@njit
+def copy_byte(destination, source):
+    simd.copy_byte(destination.ctypes.data, source.ctypes.data)
 
 
 @njit
@@ -60,13 +58,6 @@ def aligned(n_bytes: int) -> np.ndarray:
     return whole[start : start + n_bytes]
 
 
-def assembly(kernel, *arguments) -> str:
-    # Compiled anew: Numba cannot show the assembly of code that came from its cache.
-    fresh = njit(kernel.py_func)
-    fresh(*arguments)
-    return "\n".join(fresh.inspect_asm().values())
-
-
 @pytest.mark.parametrize("source_offset", [0, 1, 7, 63])
 @pytest.mark.parametrize("copier", [copy_line, copy_line_nontemporal])
 def test_a_line_is_64_bytes_and_no_more(copier, source_offset):
@@ -76,6 +67,12 @@ def test_a_line_is_64_bytes_and_no_more(copier, source_offset):
     np.testing.assert_array_equal(destination[64:128], source[:64])
     assert not destination[:64].any()
     assert not destination[128:].any()
+
+
+def test_a_byte_is_one_and_no_more():
+    destination = np.zeros(3, np.uint8)
+    copy_byte(destination[1:], np.full(3, 7, np.uint8))
+    assert destination.tolist() == [0, 7, 0]
 
 
 def test_four_lines_lie_a_page_apart():
@@ -138,24 +135,16 @@ def _rng():
 )
 def test_other_machines_get_their_own_instructions(triple, store, fence):
     """Each triple's plainest processor has neither AVX nor SVE: LLVM splits the 64-byte vectors."""
-    text = compile_for(triple)
+    byte = ir.IntType(8)
+
+    def body(builder, destination, source):
+        to, start = (builder.ptrtoint(pointer, ir.IntType(64)) for pointer in (destination, source))
+        simd._store_nontemporal(builder, simd._load(builder, start), to)
+        simd._fence(builder)
+
+    text = compile_for(triple, "", [byte, byte], body)
     assert re.search(store, text)
     assert re.search(fence, text)
-
-
-def compile_for(triple: str) -> str:
-    binding.initialize_all_targets()
-    binding.initialize_all_asmprinters()
-    module = ir.Module()
-    module.triple = triple
-    address = ir.IntType(64)
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [address, address]), "copy")
-    builder = ir.IRBuilder(function.append_basic_block())
-    simd._store_nontemporal(builder, simd._load(builder, function.args[1]), function.args[0])
-    simd._fence(builder)
-    builder.ret_void()
-    machine = binding.Target.from_triple(triple).create_target_machine(opt=2)
-    return machine.emit_assembly(binding.parse_assembly(str(module)))
 
 
 @compiled

@@ -16,7 +16,9 @@ from pathlib import Path
 from workbench import paths
 from workbench.benchmark import kv_store, memory_ceiling
 from workbench.benchmark.findings import PRESETS, Benchmark, Finding, Preset, Row
+from workbench.benchmark.kv_cache_bars import KV_CACHE_BENCHMARKS
 from workbench.benchmark.storage_bars import STORAGE_BENCHMARKS
+from workbench.benchmark.store_bars import STORE_BENCHMARKS
 from workbench.errors import UsageError
 from workbench.tiering.kv_geometry import SEED
 
@@ -82,6 +84,8 @@ BENCHMARKS: dict[str, Benchmark] = {
             _kv_store_baseline,
         ),
         *STORAGE_BENCHMARKS,
+        *STORE_BENCHMARKS,
+        *KV_CACHE_BENCHMARKS,
     )
 }
 

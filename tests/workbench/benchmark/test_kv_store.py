@@ -87,5 +87,5 @@ def test_refusals_name_everything_wrong():
         measure(TOY, hot_tokens=1 << 50, store_tokens=1, rounds=1)
 
 
-def test_the_module_offers_the_record_s_variants():
-    assert tuple(kv_store.kv_store.KERNEL.variants) == VARIANTS
+def test_the_baselines_are_variants_of_the_record():
+    assert set(VARIANTS) < set(kv_store.kv_store.KERNEL.variants)

@@ -1,0 +1,13 @@
+"""Mooncake's conversation trace, read once."""
+
+from __future__ import annotations
+
+import pytest
+
+from workbench.benchmark import trace_mooncake
+from workbench.benchmark.trace import Trace
+
+
+@pytest.fixture(scope="session")
+def conversation() -> Trace:
+    return trace_mooncake.read("mooncake-conversation")

@@ -1,0 +1,143 @@
+"""Test the cache's door: prefixes across sequences and restarts, pins, prefetch, refusals."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.workbench.tiering.ssd_tier.store_helpers import sim_disk
+from tests.workbench.tiering.tiered_kv_cache.caches import (
+    SIZE,
+    append,
+    assert_right,
+    cache_on,
+    config,
+    ssd_on,
+    store_prefix,
+)
+from workbench.errors import UsageError
+from workbench.tiering.tiered_kv_cache import CacheFullError, PrefixMatch, Tier, TieredKVCache
+
+IDS = list(range(26))
+HOT, COLD = Tier.HOT, Tier.COLD
+
+
+def test_a_prefix_is_found_in_whichever_tier():
+    with cache_on(sim_disk(), config(5)) as (cache, _):
+        with cache.sequence() as sequence:
+            append(sequence, IDS)
+        assert cache.drain()
+        before = cache.stats()
+        match = cache.match_prefix([*IDS[:22], 7, 8])
+        assert match == PrefixMatch(20, (COLD, COLD, COLD, HOT, HOT))
+        assert cache.match_prefix([7]) == PrefixMatch(0, ())
+        assert cache.match_prefix([]) == PrefixMatch(0, ())
+        assert cache.stats() == before
+
+
+def test_a_prefix_is_found_after_a_restart_by_who_may_find_it():
+    disk = sim_disk()
+    store_prefix(disk, IDS)
+    with ssd_on(disk) as (ssd, _):
+        for names, n_tokens in (
+            ({"fingerprint": b"toy"}, 26),
+            ({"fingerprint": b"other"}, 0),
+            ({"fingerprint": b"toy", "tenant": b"somebody"}, 0),
+        ):
+            with TieredKVCache(config(), ssd, **names) as cache:
+                assert cache.match_prefix(IDS).n_tokens == n_tokens
+        with TieredKVCache(config(dtype="float32"), ssd, fingerprint=b"toy") as cache:
+            assert cache.match_prefix(IDS).n_tokens == 0
+
+
+def test_two_tenants_share_a_store_and_no_block():
+    with ssd_on(sim_disk()) as (ssd, _):
+        caches = [TieredKVCache(config(5), ssd, tenant=tenant) for tenant in (b"a", b"b")]
+        sequences = [cache.sequence() for cache in caches]
+        for sequence in sequences:
+            append(sequence, IDS)
+        for sequence, cache in zip(sequences, caches, strict=True):
+            assert cache.drain()
+            assert_right(sequence)
+        assert caches[0].stats().cold_blocks == 12
+        for cache in caches:
+            cache.check()
+            cache.close()
+
+
+def test_a_pinned_prefix_stays_hot():
+    with cache_on(sim_disk(), config(8)) as (cache, _):
+        cache.pin("system prompt", IDS[: 2 * SIZE])
+        with cache.sequence() as sequence:
+            append(sequence, IDS)
+            append(sequence, range(200, 260))
+        assert cache.match_prefix(IDS).tiers[:4] == (HOT, HOT, COLD, COLD)
+        cache.unpin("system prompt")
+        with cache.sequence() as sequence:
+            append(sequence, range(300, 340))
+        assert cache.match_prefix(IDS).tiers[:2] == (COLD, COLD)
+
+
+def test_pins_are_named_and_bounded():
+    with cache_on(sim_disk(), config(8)) as (cache, _):
+        cache.pin("a", IDS[:8])
+        with pytest.raises(UsageError, match="'a' is pinned already"):
+            cache.pin("a", IDS[:4])
+        with pytest.raises(UsageError, match="4 pinned blocks are more than half"):
+            cache.pin("b", IDS[8:16])
+        with pytest.raises(UsageError, match="no prefix is pinned as 'b'"):
+            cache.unpin("b")
+        cache.unpin("a")
+
+
+def test_cold_blocks_are_prefetched_as_far_as_there_is_room():
+    disk = sim_disk()
+    store_prefix(disk, IDS)
+    with cache_on(disk, config(5)) as (cache, _):
+        keys = cache.block_keys(IDS)
+        assert cache.prefetch([bytes(32), *keys[:3]]) == 3
+        assert cache.prefetch(keys[:3]) == 0
+        load = cache.load(IDS[:12])
+        assert load.wait() == 12
+        assert cache.stats().hot_hits == 3
+        assert_right(load.sequence)
+        # Three blocks are in use: one more fits, which takes the next one's place.
+        assert cache.prefetch(keys[3:]) >= 1
+        assert_right(load.sequence)
+
+
+def test_a_closed_cache_says_so_and_closes_its_sequences():
+    cache = TieredKVCache(config())
+    sequence = cache.sequence()
+    append(sequence, IDS[:5])
+    cache.close()
+    cache.close()
+    assert cache.stats().sequences == 0
+    for use in (cache.sequence, lambda: cache.match_prefix(IDS), lambda: cache.load(IDS)):
+        with pytest.raises(UsageError, match="the KV cache is closed"):
+            use()
+    with pytest.raises(UsageError, match="the sequence is closed"):
+        sequence.extend([1])
+
+
+def test_memory_only_finds_what_is_in_memory():
+    with TieredKVCache(config()) as cache:
+        first = cache.sequence()
+        append(first, IDS[:10])
+        load = cache.load(IDS[:10])
+        assert load.wait() == 8
+        assert_right(load.sequence)
+        with pytest.raises(CacheFullError):
+            append(load.sequence, range(100))
+        first.close()
+        load.close()
+        cache.check()
+
+
+def test_too_little_memory_is_refused():
+    with pytest.raises(UsageError, match="holds 0 blocks"):
+        TieredKVCache(config(hot_bytes=100))
+    with (
+        ssd_on(sim_disk()) as (ssd, _),
+        pytest.raises(UsageError, match="2 are needed; raise hot_bytes"),
+    ):
+        TieredKVCache(config(1), ssd)

@@ -1,0 +1,50 @@
+"""Test that a configuration names everything that is wrong with it at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.workbench.tiering.tiered_kv_cache.caches import GEOMETRY, config
+from workbench.errors import UsageError
+from workbench.tiering.kv_geometry import KVGeometry
+from workbench.tiering.tiered_kv_cache import CacheConfig
+
+
+def test_every_problem_is_named():
+    with pytest.raises(UsageError) as caught:
+        config(
+            hot_bytes=0,
+            block_tokens=0,
+            high_watermark_frac=0.5,
+            low_watermark_frac=0.6,
+            recent_tokens=-1,
+            codec=1 << 16,
+            staging_bytes=0,
+            write_queue_blocks=0,
+            write_wait_s=float("inf"),
+            close_wait_s=-1.0,
+        )
+    names = [problem.split(":")[1].split("=")[0].strip() for problem in caught.value.problems]
+    assert names == [
+        "hot_bytes",
+        "low_watermark_frac",
+        "recent_tokens",
+        "codec",
+        "staging_bytes",
+        "write_queue_blocks",
+        "write_wait_s",
+        "close_wait_s",
+        "block_tokens",
+    ]
+
+
+@pytest.mark.parametrize("high", [0.0, 1.01])
+def test_the_high_watermark_is_a_part_of_the_slots(high):
+    with pytest.raises(UsageError, match="high_watermark_frac"):
+        config(high_watermark_frac=high, low_watermark_frac=0.0)
+
+
+def test_what_no_block_can_hold_is_refused():
+    with pytest.raises(UsageError, match="dtype='float64' cannot be cached"):
+        CacheConfig(KVGeometry(1, 1, 1, "float64"), 1 << 20)
+    assert CacheConfig(GEOMETRY, 1 << 20).layout.block_tokens == 64

@@ -1,0 +1,194 @@
+"""Test that blocks are read layer by layer, and that those that do not come leave again."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from tests.workbench.tiering.tiered_kv_cache.caches import BLOCK_BYTES, config
+from workbench.tiering.eviction import create
+from workbench.tiering.tiered_kv_cache import loading
+from workbench.tiering.tiered_kv_cache.directory import Directory
+from workbench.tiering.tiered_kv_cache.found import Tier
+from workbench.tiering.tiered_kv_cache.loading import Fill, Loader, LoadJob
+from workbench.tiering.tiered_kv_cache.slab import HotSlab
+from workbench.tiering.write_policy import WriteThrough
+
+LAYOUT = config().layout
+
+
+class Stepwise:
+    """A cold tier with everything in it, which reads as often as it is let."""
+
+    def __init__(self):
+        self.missing = set()
+        self.reads = []
+        self.kept = []
+        self.steps = threading.Semaphore(0)
+
+    def get(self, frames):
+        assert self.steps.acquire(timeout=30)
+        self.reads.append([(one.key[0], one.frame) for one in frames])
+        for one in frames:
+            one.view[:] = one.key[0]
+            if (one.key[0], one.frame) in self.missing:
+                # As an engine does whose read missed its deadline.
+                self.kept.append(one.view.data[:100])
+        return [(one.key[0], one.frame) not in self.missing for one in frames]
+
+
+class Bench:
+    def __init__(self, cold):
+        self.cold = cold
+        self.slab = HotSlab(LAYOUT, 8 * BLOCK_BYTES)
+        policy = create("lru", 7)
+        self.directory = Directory(policy, 8, write=WriteThrough(), is_stored=lambda key: True)
+        self.changed = threading.Condition(threading.RLock())
+        self.loader = Loader(self.directory, self.slab, cold, self.changed)
+
+    def start(self, *numbers, end=None):
+        with self.changed:
+            found = self.directory.use([key(number) for number in numbers])
+            job = LoadJob([Fill(one.key, one.fill) for one in found], end)
+            self.loader.start(job)
+        return job
+
+    def coming(self, frame, *numbers):
+        with self.changed:
+            return [number for number in numbers if self.loader.is_coming(key(number), frame)]
+
+    def wait_for(self, frame, *numbers, timeout_s=30.0):
+        with self.changed:
+            self.loader.wait_for([key(number) for number in numbers], frame, timeout_s)
+
+
+@contextmanager
+def bench():
+    cold = Stepwise()
+    one = Bench(cold)
+    try:
+        yield one
+    finally:
+        cold.steps.release(100)
+        one.loader.close()
+        one.directory.check()
+
+
+def key(number):
+    return bytes([number]) * 32
+
+
+def test_the_first_frames_of_all_blocks_come_first():
+    with bench() as one:
+        one.start(1, 2, 3)
+        assert one.loader.is_busy
+        assert one.coming(0, 1, 2, 3) == [1, 2, 3]
+        one.cold.steps.release()
+        one.wait_for(0, 1, 2, 3)
+        assert one.coming(1, 1, 2, 3) == [1, 2, 3]
+        one.cold.steps.release()
+        one.wait_for(2, 1, 2, 3)
+        assert not one.loader.is_busy
+        assert one.cold.reads == [
+            [(1, 0), (2, 0), (3, 0)],
+            [(1, 1), (2, 1), (3, 1), (1, 2), (2, 2), (3, 2)],
+        ]
+        for number in (1, 2, 3):
+            assert one.directory.where(key(number)) is Tier.HOT
+            assert (one.slab.memory[one.directory.slot(key(number))] == number).all()
+
+
+@pytest.mark.parametrize("frame", [0, 1, 2])
+def test_behind_a_block_that_fails_nothing_more_is_read(frame):
+    with bench() as one:
+        one.cold.missing = {(2, frame)}
+        one.cold.steps.release(10)
+        one.start(1, 2, 3)
+        one.wait_for(2, 1, 2, 3)
+        tiers = [one.directory.where(key(number)) for number in (1, 2, 3)]
+        assert tiers == [Tier.HOT, Tier.COLD, Tier.COLD]
+        assert one.directory.hot_blocks == 1
+        read_later = [name for batch in one.cold.reads[1 + (frame > 0) :] for name in batch]
+        assert all(number == 1 for number, _ in read_later)
+
+
+def test_what_is_late_leaves_again():
+    with bench() as one:
+        one.start(1, 2, end=time.monotonic() - 1)
+        one.wait_for(0, 1, 2)
+        assert one.directory.hot_blocks == 0
+        assert one.cold.reads == []
+
+
+def test_a_job_that_is_not_wanted_any_more_stops_at_the_next_frames():
+    with bench() as one:
+        job = one.start(1, 2)
+        one.cold.steps.release()
+        one.wait_for(0, 1, 2)
+        job.cancelled = True
+        one.cold.steps.release(10)
+        one.wait_for(2, 1, 2)
+        assert len(one.cold.reads) <= 2
+
+
+def test_jobs_are_read_in_turn_and_waiting_has_an_end():
+    with bench() as one:
+        one.start(1)
+        one.start(2)
+        one.wait_for(0, 2, timeout_s=0.01)
+        assert one.coming(0, 1, 2) == [1, 2]
+        one.cold.steps.release(10)
+        one.wait_for(2, 1, 2)
+        assert [batch[0][0] for batch in one.cold.reads] == [1, 1, 2, 2]
+
+
+def test_who_waits_for_one_block_waits_for_another_that_is_loaded_meanwhile():
+    with bench() as one:
+        one.start(1)
+        waiter = threading.Thread(target=one.wait_for, args=(0, 2, 1))
+        waiter.start()
+        one.start(2)
+        one.cold.steps.release(2)
+        one.wait_for(2, 1)
+        waiter.join(0.05)
+        assert waiter.is_alive()
+        assert one.coming(0, 2) == [2]
+        one.cold.steps.release(1)
+        waiter.join(30)
+        assert not waiter.is_alive()
+
+
+def test_a_slot_is_held_while_it_is_read_into():
+    with bench() as one:
+        one.start(1, 2)
+        slots = [one.directory.slot(key(number)) for number in (1, 2)]
+        assert all(one.directory.slots.is_held(slot) for slot in slots)
+        one.cold.steps.release(10)
+        one.wait_for(2, 1, 2)
+        one.loader.close()
+        assert not any(one.directory.slots.is_held(slot) for slot in slots)
+
+
+@pytest.mark.parametrize("frame", [0, 1, 2])
+def test_a_slot_that_a_late_read_may_write_to_is_given_to_nobody(frame):
+    with bench() as one:
+        one.cold.missing = {(2, frame)}
+        one.start(1, 2, 3)
+        slot = one.directory.slot(key(2))
+        one.cold.steps.release(10)
+        one.wait_for(2, 1, 2, 3)
+        with one.changed:
+            n_free = len(one.directory.slots)
+            assert one.directory.slots.is_held(slot)
+            one.cold.kept.clear()
+            assert len(one.directory.slots) == n_free + 1
+            assert not one.directory.slots.is_held(slot)
+
+
+def test_groups_of_frames_grow():
+    assert [list(group) for group in loading._growing_groups(5)] == [[0], [1, 2], [3, 4]]
+    assert [list(group) for group in loading._growing_groups(1)] == [[0]]
+    assert sum(map(len, loading._growing_groups(80))) == 80

@@ -1,0 +1,99 @@
+"""Balance blocks used once against blocks used again, by what was evicted too early.
+
+Follows: ARC (Megiddo and Modha, FAST'03). Its two lists of ghosts, keys of evicted blocks, move the
+target: a ghost that comes back says which side was too small.
+Leaves out: one step of haste. The paper moves the target before it makes room for the block that
+missed; here room is made first, because a cache makes room before it knows for which block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic
+
+from workbench.tiering.eviction.policy import Key, never, refuse_insert, require_capacity
+from workbench.tiering.eviction.queue import Queue
+
+
+class Arc(Generic[Key]):
+    """Two queues by last use, each with its ghosts; at most as many ghosts as blocks fit."""
+
+    name = "arc"
+
+    def __init__(self, capacity_blocks: int) -> None:
+        self.capacity_blocks = require_capacity(self.name, capacity_blocks)
+        self._once: Queue[Key] = Queue()  # the paper's T1
+        self._again: Queue[Key] = Queue()  # T2
+        self._once_ghosts: Queue[Key] = Queue()  # B1
+        self._again_ghosts: Queue[Key] = Queue()  # B2
+        self._once_target = 0.0  # p, blocks
+
+    def __len__(self) -> int:
+        return len(self._once) + len(self._again)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._once or key in self._again
+
+    def touch(self, key: Key) -> None:
+        """Move the block to the end of those used again."""
+        if key in self._once:
+            self._once.leave(key)
+            self._again.join(key)
+        else:
+            self._again.renew(key)
+
+    def insert(self, key: Key) -> None:
+        """Join the blocks used once, or, coming back as a ghost, those used again."""
+        if key in self or len(self) >= self.capacity_blocks:
+            refuse_insert(self, key)
+        if key in self._once_ghosts or key in self._again_ghosts:
+            self._learn(key)
+            self._again.join(key)
+        else:
+            self._once.join(key)
+        self._forget_ghosts()
+
+    def _learn(self, key: Key) -> None:
+        """Move the target towards the side whose ghost came back."""
+        n_once, n_again = len(self._once_ghosts), len(self._again_ghosts)
+        if key in self._once_ghosts:
+            step = max(1.0, n_again / n_once)
+            self._once_target = min(float(self.capacity_blocks), self._once_target + step)
+            self._once_ghosts.leave(key)
+        else:
+            step = max(1.0, n_once / n_again)
+            self._once_target = max(0.0, self._once_target - step)
+            self._again_ghosts.leave(key)
+
+    def _forget_ghosts(self) -> None:
+        capacity = self.capacity_blocks
+        while self._once_ghosts and len(self._once) + len(self._once_ghosts) > capacity:
+            self._once_ghosts.leave_oldest()
+        while len(self._once_ghosts) + len(self._again_ghosts) > capacity:
+            self._again_ghosts.leave_oldest()
+
+    def evict(self, is_pinned: Callable[[Key], bool] = never) -> Key | None:
+        """Take the oldest of the side that is above its target, and keep its key as a ghost."""
+        once = (self._once, self._once_ghosts)
+        again = (self._again, self._again_ghosts)
+        sides = (once, again) if len(self._once) > self._once_target else (again, once)
+        for blocks, ghosts in sides:
+            victim = blocks.oldest(is_pinned)
+            if victim is not None:
+                blocks.leave(victim)
+                ghosts.join(victim)
+                self._forget_ghosts()
+                return victim
+        return None
+
+    def remove(self, key: Key) -> None:
+        """Take the block out; it leaves no ghost."""
+        (self._once if key in self._once else self._again).leave(key)
+
+    def check(self) -> None:
+        """Assert that no key is in two queues and that blocks and ghosts are bounded."""
+        queues = (self._once, self._again, self._once_ghosts, self._again_ghosts)
+        assert len(set().union(*queues)) == sum(map(len, queues))
+        assert len(self) <= self.capacity_blocks, len(self)
+        assert len(self._once_ghosts) + len(self._again_ghosts) <= self.capacity_blocks
+        assert 0 <= self._once_target <= self.capacity_blocks, self._once_target

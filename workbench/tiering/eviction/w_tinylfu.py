@@ -1,0 +1,91 @@
+"""Admit to the main part only what was used more often lately than what would have to go.
+
+Follows: W-TinyLFU (Einziger, Friedman and Manes, 2017) as in Caffeine: a window of a hundredth, by
+last use; a main part in two segments, of which four fifths are for blocks used again there.
+Leaves out: Caffeine's hill climbing of the window's size, and its random admission.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic
+
+from workbench.tiering.eviction.frequency_sketch import FrequencySketch
+from workbench.tiering.eviction.policy import Key, never, refuse_insert, require_capacity
+from workbench.tiering.eviction.queue import Queue
+
+_WINDOW_FRAC = 0.01
+_PROTECTED_FRAC = 0.8
+
+
+class WTinyLfu(Generic[Key]):
+    """A window before a main part of two segments, all by last use, and a frequency sketch."""
+
+    name = "w_tinylfu"
+
+    def __init__(self, capacity_blocks: int) -> None:
+        self.capacity_blocks = require_capacity(self.name, capacity_blocks)
+        self._window_blocks = max(1, int(capacity_blocks * _WINDOW_FRAC))
+        self._protected_blocks = int((capacity_blocks - self._window_blocks) * _PROTECTED_FRAC)
+        self._window: Queue[Key] = Queue()
+        self._probation: Queue[Key] = Queue()
+        self._protected: Queue[Key] = Queue()
+        self._sketch = FrequencySketch(capacity_blocks)
+
+    def __len__(self) -> int:
+        return len(self._window) + len(self._probation) + len(self._protected)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._probation or key in self._protected or key in self._window
+
+    def touch(self, key: Key) -> None:
+        """Count the use; a block on probation is protected from now on."""
+        if key in self._probation:
+            self._probation.leave(key)
+            self._protected.join(key)
+            if len(self._protected) > self._protected_blocks:
+                self._probation.join(self._protected.leave_oldest())
+        else:
+            (self._protected if key in self._protected else self._window).renew(key)
+        self._sketch.add(key)
+
+    def insert(self, key: Key) -> None:
+        """Join the window; what no longer fits into it goes on probation."""
+        if key in self or len(self) >= self.capacity_blocks:
+            refuse_insert(self, key)
+        self._sketch.add(key)
+        self._window.join(key)
+        if len(self._window) > self._window_blocks:
+            self._probation.join(self._window.leave_oldest())
+
+    def evict(self, is_pinned: Callable[[Key], bool] = never) -> Key | None:
+        """Take the oldest of a full window or of the main part, whichever was used less of late."""
+        victim = self._probation.oldest(is_pinned)
+        if victim is None:
+            victim = self._protected.oldest(is_pinned)
+        if victim is None or len(self._window) >= self._window_blocks:
+            candidate = self._window.oldest(is_pinned)
+            if candidate is not None and not self._beats(candidate, victim):
+                victim = candidate
+        if victim is not None:
+            self.remove(victim)
+        return victim
+
+    def _beats(self, candidate: Key, victim: Key | None) -> bool:
+        estimate = self._sketch.estimate
+        return victim is not None and estimate(candidate) > estimate(victim)
+
+    def remove(self, key: Key) -> None:
+        """Take the block out; the sketch remembers its uses for a while."""
+        for queue in (self._probation, self._protected):
+            if key in queue:
+                queue.leave(key)
+                return
+        self._window.leave(key)
+
+    def check(self) -> None:
+        """Assert that no key is in two queues and that none is too long."""
+        queues = (self._window, self._probation, self._protected)
+        assert len(set().union(*queues)) == len(self) <= self.capacity_blocks
+        assert len(self._window) <= self._window_blocks, len(self._window)
+        assert len(self._protected) <= self._protected_blocks, len(self._protected)

@@ -1,0 +1,94 @@
+"""Say how large a cache may grow, what it keeps hot and what it writes behind.
+
+Follows: every resource has a configured limit that holds.
+Leaves out: the SSD tier's own limits (ssd_tier/config.py).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from workbench.errors import UsageError
+from workbench.tiering.eviction.lru import Lru
+from workbench.tiering.eviction.policy import Policy
+from workbench.tiering.kv_geometry import KVGeometry
+from workbench.tiering.tiered_kv_cache.layout import BLOCK_TOKENS, BlockLayout
+from workbench.tiering.write_policy import WritePolicy, WriteThrough
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class CacheConfig:
+    """How one cache is run.
+
+    Attributes
+    ----------
+    geometry : KVGeometry           of the model; its dtype (float32, float16, int8) is what is kept
+    hot_bytes : int                 memory for hot blocks, those on their way out included
+    block_tokens : int              tokens a block
+    frame_layers : int              layers that are read and written as one frame
+    policy : callable               makes the eviction policy for so many hot blocks
+    write : callable                makes the policy that says which blocks go to the SSD tier
+    high_watermark_frac : float     0..1 of the slots; above it blocks are demoted ...
+    low_watermark_frac : float      ... until so few are hot; <= high
+    recent_tokens : int             the last so many tokens of every open sequence stay hot
+    codec : int                     0..65535, told to the SSD tier; part of every key
+    staging_bytes : int             memory through which cold blocks are attended
+    write_queue_blocks : int        sealed blocks that may wait for the SSD tier; more are dropped
+    write_wait_s : float            how long a sequence waits for a slot that is being written
+    close_wait_s : float            how long closing waits for the blocks that are to be written
+    """
+
+    geometry: KVGeometry
+    hot_bytes: int
+    block_tokens: int = BLOCK_TOKENS
+    frame_layers: int = 6
+    policy: Callable[[int], Policy[bytes]] = Lru
+    write: Callable[[], WritePolicy] = WriteThrough
+    high_watermark_frac: float = 0.95
+    low_watermark_frac: float = 0.9
+    recent_tokens: int = 0
+    codec: int = 0
+    staging_bytes: int = 64 * MIB
+    write_queue_blocks: int = 256
+    write_wait_s: float = 1.0
+    close_wait_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        rules = self._broken_rules()
+        problems = [f"KV cache: {name}={value} must be {rule}" for name, value, rule in rules]
+        try:
+            _ = self.layout
+        except UsageError as error:
+            problems += error.problems
+        if problems:
+            raise UsageError(problems)
+
+    def _broken_rules(self) -> list[tuple[str, object, str]]:
+        low, high = self.low_watermark_frac, self.high_watermark_frac
+        rules = [
+            ("hot_bytes", self.hot_bytes >= 1, "at least one block's bytes"),
+            ("high_watermark_frac", 0 < high <= 1, "above 0 and at most 1"),
+            ("low_watermark_frac", 0 <= low <= high, "0..high_watermark_frac"),
+            ("recent_tokens", self.recent_tokens >= 0, "at least 0"),
+            ("codec", 0 <= self.codec <= 0xFFFF, "0..65535"),
+            ("staging_bytes", self.staging_bytes >= 1, "at least two frames' bytes"),
+            ("write_queue_blocks", self.write_queue_blocks >= 1, "at least 1"),
+            *(
+                (name, _is_time(getattr(self, name)), "a finite number of seconds, at least 0")
+                for name in ("write_wait_s", "close_wait_s")
+            ),
+        ]
+        return [(name, getattr(self, name), rule) for name, holds, rule in rules if not holds]
+
+    @property
+    def layout(self) -> BlockLayout:
+        """Return where a block's values lie."""
+        return BlockLayout(self.geometry, self.block_tokens, self.frame_layers)
+
+
+def _is_time(seconds: float) -> bool:
+    return math.isfinite(seconds) and seconds >= 0

@@ -1,0 +1,158 @@
+"""Bring blocks of a prefix into their slots, frame by frame, behind the caller's back.
+
+Follows: layer-wise loading; the first layers of all blocks come first, so that they can be attended
+while later layers are read. A block that fails or comes late leaves the directory again.
+Leaves out: which blocks (directory.py), what a shorter prefix means to its sequence (load.py).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from workbench.tiering.closing import Closing
+from workbench.tiering.tiered_kv_cache.cold_tier import ColdTier, FrameAt
+from workbench.tiering.tiered_kv_cache.directory import Directory
+from workbench.tiering.tiered_kv_cache.slab import HotSlab
+
+
+class Fill(NamedTuple):
+    """A block whose bytes are to be read into a slot."""
+
+    key: bytes
+    slot: int
+
+
+class LoadJob:
+    """The blocks of one load that are read; ``late`` once its deadline has passed."""
+
+    def __init__(self, fills: Sequence[Fill], end: float | None) -> None:
+        self.fills = list(fills)
+        self.end = end
+        self.cancelled = False
+
+    @property
+    def late(self) -> bool:
+        """Return whether nothing more is wanted."""
+        return self.cancelled or (self.end is not None and time.monotonic() >= self.end)
+
+
+class Loader(Closing):
+    """One thread that reads. ``changed`` is the lock around the directory."""
+
+    def __init__(
+        self, directory: Directory, slab: HotSlab, cold: ColdTier, changed: threading.Condition
+    ) -> None:
+        self._directory = directory
+        self._slab = slab
+        self._cold = cold
+        self._changed = changed
+        self._waiting: deque[LoadJob] = deque()
+        # How many frames of each block on its way are here; whole blocks are not in it.
+        self._n_here: dict[bytes, int] = {}
+        self._stopping = False
+        self._groups = _growing_groups(slab.n_frames)
+        self._thread = threading.Thread(target=self._work, name="kv-loader", daemon=True)
+        self._thread.start()
+
+    def start(self, job: LoadJob) -> None:
+        """Read a job's blocks after those of earlier jobs. The lock is held."""
+        self._n_here.update((fill.key, 0) for fill in job.fills)
+        self._waiting.append(job)
+        self._changed.notify_all()
+
+    @property
+    def is_busy(self) -> bool:
+        """Return whether any block is on its way. The lock is held."""
+        return bool(self._n_here)
+
+    def is_coming(self, key: bytes, frame: int) -> bool:
+        """Return whether a frame of a block is on its way, but not here. The lock is held."""
+        return self._n_here.get(key, frame + 1) <= frame
+
+    def wait_for(self, keys: Collection[bytes], frame: int, timeout_s: float | None = None) -> None:
+        """Wait until a frame of each of the blocks is here, or will not come. The lock is held."""
+        # Of all blocks, each time: one that is cold now may be on its way when the wait ends.
+        self._changed.wait_for(
+            lambda: not any(self.is_coming(key, frame) for key in keys), timeout_s
+        )
+
+    def close(self) -> None:
+        """Stop once the read under way has ended; what is not here by then leaves again."""
+        with self._changed:
+            self._stopping = True
+            for job in self._waiting:
+                job.cancelled = True
+            self._changed.notify_all()
+        self._thread.join()
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._stopping)
+                if not self._waiting:
+                    return
+                job = self._waiting.popleft()
+            self._run(job)
+
+    def _run(self, job: LoadJob) -> None:
+        fills = job.fills
+        for frames in self._groups:
+            if fills:
+                fills = self._settle(fills, self._read(job, fills, frames), frames.stop)
+
+    def _read(self, job: LoadJob, fills: Sequence[Fill], frames: range) -> list[bool]:
+        """Read some frames of every block; return which blocks have all of them now."""
+        if job.late or self._stopping:
+            return [False] * len(fills)
+        frame_at = self._slab.frame
+        wanted = [
+            FrameAt(fill.key, frame, frame_at(fill.slot, frame))
+            for frame in frames
+            for fill in fills
+        ]
+        here = self._cold.get(wanted)
+        if not all(here):
+            self._keep_missed(fills, wanted, here)
+        return [all(here[at :: len(fills)]) for at in range(len(fills))]
+
+    def _keep_missed(
+        self, fills: Sequence[Fill], wanted: Sequence[FrameAt], here: Sequence[bool]
+    ) -> None:
+        """Keep slots that a late read may still write to."""
+        with self._changed:
+            for at, (one, is_here) in enumerate(zip(wanted, here, strict=True)):
+                if not is_here:
+                    slot = fills[at % len(fills)].slot
+                    self._directory.slots.hold_while_alive(slot, one.view)
+
+    def _settle(self, fills: list[Fill], here: Sequence[bool], n_frames: int) -> list[Fill]:
+        """Note which blocks have so many frames; return those that are worth the next ones.
+
+        What lies behind a block that failed cannot be reached by this prefix any more.
+        """
+        n_good = here.index(False) if False in here else len(fills)
+        is_last = n_frames == self._slab.n_frames
+        with self._changed:
+            for fill in fills[:n_good]:
+                self._n_here[fill.key] = n_frames
+            for at in range(0 if is_last else n_good, len(fills)):
+                self._n_here.pop(fills[at].key, None)
+                self._directory.arrived(fills[at].key, fills[at].slot, whole=at < n_good)
+            self._changed.notify_all()
+        return fills[:n_good]
+
+
+def _growing_groups(n_frames: int) -> list[range]:
+    """Return all frames in groups of 1, 2, 4 and so on.
+
+    The first layers come soon, and the device is not kept waiting at the end of every frame.
+    """
+    groups, start, size = [], 0, 1
+    while start < n_frames:
+        groups.append(range(start, min(n_frames, start + size)))
+        start, size = start + size, size * 2
+    return groups

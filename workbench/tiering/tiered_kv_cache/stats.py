@@ -1,0 +1,137 @@
+"""Say how a cache is, in numbers, and in Prometheus' text format.
+
+Follows: the seed report's words (sequence position, hot tokens, cold blocks, hits, evictions, SSD
+bytes), then more; Prometheus exposition format 0.0.4.
+Leaves out: the SSD tier's own numbers (ssd_tier/stats.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING
+
+from workbench.tiering.tiered_kv_cache.counts import WriteCounts
+
+if TYPE_CHECKING:
+    from workbench.tiering.tiered_kv_cache.core import Core
+
+_PREFIX = "kv_cache"
+
+
+@dataclass(frozen=True, slots=True)
+class CacheStats:
+    """One cache at one moment; counters since it was opened first, gauges after them.
+
+    Attributes
+    ----------
+    lookups .. blocks_lost                            as `CacheCounts`
+    blocks_sealed, blocks_duplicate                   full blocks named; those here already
+    promotions, evictions, blocks_forgotten           as `DirectoryCounts`
+    writes_offered                                    blocks to be written behind: the sum of ...
+    writes_written, writes_failed, writes_dropped, writes_gone   ... these and writes_waiting
+    cold_frames_read, cold_frames_reused              for attention: from the device; staged already
+    ssd_written_bytes, ssd_read_bytes                 of whole blocks written; of frames read
+    sequences, sequence_position                      open ones; their tokens
+    hot_blocks, hot_tokens                            sealed and in memory
+    open_blocks, leaving_blocks, free_slots           being filled; waiting to be written; unused
+    hot_capacity_blocks                               the high watermark
+    writes_waiting                                    blocks in the writer's queue
+    cold_blocks, cold_blocks_unread                   whole blocks' worth of frames on the SSD tier,
+                                                      and those that were never read back
+    hot_bytes, staging_bytes                          memory taken
+    """
+
+    lookups: int
+    hot_hits: int
+    cold_hits: int
+    misses_absent: int
+    misses_failed: int
+    misses_late: int
+    blocks_lost: int
+    blocks_sealed: int
+    blocks_duplicate: int
+    promotions: int
+    evictions: int
+    blocks_forgotten: int
+    writes_offered: int
+    writes_written: int
+    writes_failed: int
+    writes_dropped: int
+    writes_gone: int
+    cold_frames_read: int
+    cold_frames_reused: int
+    ssd_written_bytes: int
+    ssd_read_bytes: int
+    sequences: int
+    sequence_position: int
+    hot_blocks: int
+    hot_tokens: int
+    open_blocks: int
+    leaving_blocks: int
+    free_slots: int
+    hot_capacity_blocks: int
+    writes_waiting: int
+    cold_blocks: int
+    cold_blocks_unread: int
+    hot_bytes: int
+    staging_bytes: int
+
+    @property
+    def misses(self) -> int:
+        """Return the lookups that ended without the block's bytes, whatever the cause."""
+        return self.misses_absent + self.misses_failed + self.misses_late
+
+    @property
+    def hit_rate(self) -> float:
+        """Return hits over lookups, 0..1; 0 before the first lookup."""
+        return (self.hot_hits + self.cold_hits) / self.lookups if self.lookups else 0.0
+
+    def check(self) -> None:
+        """Assert that every lookup, and every block offered for writing, is counted once."""
+        assert self.hot_hits + self.cold_hits + self.misses == self.lookups, self
+        ended = self.writes_written + self.writes_failed + self.writes_dropped + self.writes_gone
+        assert ended + self.writes_waiting == self.writes_offered, self
+
+    def prometheus(self) -> str:
+        """Return all numbers as Prometheus text."""
+        lines = []
+        is_counter = True
+        for field in fields(self):
+            is_counter = is_counter and field.name != "sequences"
+            name = f"{_PREFIX}_{field.name}" + "_total" * is_counter
+            kind = "counter" if is_counter else "gauge"
+            lines += [f"# TYPE {name} {kind}", f"{name} {getattr(self, field.name)}"]
+        return "\n".join(lines) + "\n"
+
+
+def gather(core: Core) -> CacheStats:
+    """Return a cache's numbers as they are at one moment."""
+    directory, behind, size = core.directory, core.behind, core.layout.block_tokens
+    with core.changed:
+        writes = behind.writer.counts if behind else WriteCounts()
+        return CacheStats(
+            **asdict(core.counts),
+            blocks_sealed=directory.counts.sealed,
+            blocks_duplicate=directory.counts.duplicates,
+            promotions=directory.counts.promotions,
+            evictions=directory.counts.evictions,
+            blocks_forgotten=directory.counts.forgotten,
+            **{f"writes_{name}": count for name, count in asdict(writes).items()},
+            cold_frames_read=behind.staging.frames_read if behind else 0,
+            cold_frames_reused=behind.staging.frames_reused if behind else 0,
+            ssd_written_bytes=behind.cold.written_bytes if behind else 0,
+            ssd_read_bytes=behind.cold.read_bytes if behind else 0,
+            sequences=len(core.sequences),
+            sequence_position=sum(sequence.n_tokens for sequence in core.sequences),
+            hot_blocks=directory.hot_blocks,
+            hot_tokens=directory.hot_blocks * size,
+            open_blocks=directory.open_blocks,
+            leaving_blocks=directory.leaving_blocks,
+            free_slots=len(directory.slots),
+            hot_capacity_blocks=directory.capacity_blocks,
+            writes_waiting=behind.writer.n_waiting if behind else 0,
+            cold_blocks=behind.cold.blocks if behind else 0,
+            cold_blocks_unread=behind.cold.blocks_unread if behind else 0,
+            hot_bytes=core.slab.nbytes,
+            staging_bytes=behind.staging.memory.nbytes if behind else 0,
+        )
