@@ -39,7 +39,7 @@ class Day03Plan:
     rounds: int
 
 
-# Slab, tokens a round, rounds. Of the smallest plan's slabs int8's is 32 MiB, the others are larger.
+# Slab, tokens a round, rounds. The smallest slab of all, int8's of the tiny plan, is 32 MiB.
 _SIZES: dict[Preset, tuple[int, int, int]] = {
     "tiny": (128, 32, 10),
     "standard": (512, 128, 20),
