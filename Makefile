@@ -5,11 +5,14 @@ PRESET ?= standard
 MODEL  ?= smollm2-135m
 DAY    ?=
 ARGS   ?=
+PEERS  ?= llama
+
+export PEERS
 
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report test check bench torture lab docs lock clean
+.PHONY: help setup report test check bench peers torture lab docs lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /  make \1 @/' | awk -F@ '{printf "%-16s %s\n", $$1, $$2}'
@@ -41,6 +44,9 @@ check: setup ## format, lint, types, layers, notebooks, the largest rooms
 bench: setup ## run every named benchmark against its bar (PRESET=tiny is quick)
 	@$(BIN)/workbench bench --all --preset $(PRESET)
 
+peers: setup ## build llama.cpp in .peers, to be measured beside ours (PEERS="llama torch" adds transformers)
+	@.ci/peers
+
 torture: setup ## kill, cut off, damage and starve the SSD tier, and print the counts (ARGS=--smoke is quick)
 	@$(BIN)/python -m tests.torture $(or $(ARGS),--full)
 
@@ -55,9 +61,9 @@ lock: ## resolve pyproject.toml into requirements.lock again (needs uv)
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra dev \
 	    --custom-compile-command "make lock" pyproject.toml --output-file requirements.lock
 
-clean: ## remove .venv, tool caches and run outputs; data and models stay
+clean: ## remove .venv, tool caches and run outputs; data, models and peers stay
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
 	@find kernels workbench tests notebooks -name __pycache__ -type d -prune -exec rm -rf {} +
 	@find kernels workbench notebooks \( -name '*.nbi' -o -name '*.nbc' \) -exec rm -f {} +
 	@find papermill_runs -mindepth 1 -maxdepth 1 ! -name .gitkeep -exec rm -rf {} +
-	@echo "removed .venv, caches and papermill_runs; kept data"
+	@echo "removed .venv, caches and papermill_runs; kept data and .peers"

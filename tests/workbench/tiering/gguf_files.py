@@ -65,7 +65,7 @@ def tensor(name: str, shape: Sequence[int], kind: int, offset: int) -> bytes:
 
 @dataclass
 class GGUFFile:
-    """A file to be: pairs and tensor records as bytes, and how much data follows."""
+    """A file to be: pairs and tensor records as bytes, and the data that follows, or its size."""
 
     pairs: list[bytes] = field(default_factory=list)
     tensors: list[bytes] = field(default_factory=list)
@@ -75,6 +75,7 @@ class GGUFFile:
     magic: bytes = b"GGUF"
     n_pairs: int | None = None
     n_tensors: int | None = None
+    data: bytes = b""
 
     def header(self) -> bytes:
         n_tensors = len(self.tensors) if self.n_tensors is None else self.n_tensors
@@ -85,7 +86,7 @@ class GGUFFile:
     def to_bytes(self) -> bytes:
         header = self.header()
         padding = -len(header) % self.alignment
-        return header + bytes(padding) + bytes(self.data_bytes)
+        return header + bytes(padding) + (self.data or bytes(self.data_bytes))
 
     def write(self, path: Path) -> Path:
         path.write_bytes(self.to_bytes())

@@ -12,6 +12,7 @@ import mmap
 import os
 
 import numpy as np
+from numpy.typing import NDArray
 
 from workbench.tiering.async_io.buffers import aligned_buffer
 from workbench.tiering.async_io.engine import StorageError
@@ -38,20 +39,38 @@ def resident_frac(fd: int) -> float:
     n_bytes = os.fstat(fd).st_size
     if n_bytes == 0:
         raise StorageError("an empty file has no pages to be resident; write to it first")
-    answers = np.zeros(-(-n_bytes // mmap.PAGESIZE), dtype=np.uint8)
     with mmap.mmap(fd, n_bytes, prot=mmap.PROT_READ) as mapping:
         pages = np.frombuffer(mapping, dtype=np.uint8)
-        failed = _libc().mincore(
-            ctypes.c_void_p(pages.ctypes.data),
-            ctypes.c_size_t(n_bytes),
-            ctypes.c_void_p(answers.ctypes.data),
-        )
-        reason = os.strerror(ctypes.get_errno()) if failed else ""
-        # The mapping cannot be closed while an array looks into it.
-        del pages
+        try:
+            return float(np.mean(resident_pages(pages.ctypes.data, n_bytes)))
+        finally:
+            # The mapping cannot be closed while an array looks into it.
+            del pages
+
+
+def resident_pages(address: int, n_bytes: int) -> NDArray[np.bool_]:
+    """Return which pages of mapped memory are in memory now, bool[n_pages].
+
+    Parameters
+    ----------
+    address : int   of a page's first byte, in a mapping; of a file's, what `resident_frac` says
+                    about its owner holds
+    n_bytes : int   the last page may be a part of one
+
+    Raises
+    ------
+    StorageError   if mincore fails: nothing is mapped there, or it is no page's first byte
+    """
+    answers = np.zeros(-(-n_bytes // mmap.PAGESIZE), dtype=np.uint8)
+    failed = _libc().mincore(
+        ctypes.c_void_p(address), ctypes.c_size_t(n_bytes), ctypes.c_void_p(answers.ctypes.data)
+    )
     if failed:
+        reason = os.strerror(ctypes.get_errno())
         raise StorageError(f"mincore over {n_bytes} bytes failed: {reason}")
-    return float(np.mean(answers & 1))
+    # The other bits are reserved.
+    resident: NDArray[np.bool_] = (answers & 1).astype(np.bool_)
+    return resident
 
 
 def drop_cache(fd: int) -> float:

@@ -50,3 +50,8 @@ GGML_TYPES: dict[int, GGMLType] = {
     35: GGMLType("TQ2_0", 256, 66),
     39: GGMLType("MXFP4", 32, 17),
 }
+
+# The types whose values kernels/dequantize.py restores; the others are read past, never computed.
+DEQUANTISED = frozenset(
+    ("F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K")
+)

@@ -1,19 +1,21 @@
 """Read a GGUF file's header: metadata and where every tensor lies, nothing of the weights.
 
 Follows: the GGUF specification, versions 2 and 3, little-endian; offsets in order, as writers do.
-Leaves out: tensor data and its dequantisation, big-endian files, files split into shards.
+Leaves out: tensor data (model_map.py), big-endian files, and what lies in other files of a model
+that is split (split_files.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 from workbench.tiering.mmap_gguf.ggml_types import GGML_TYPES, GGMLType
 from workbench.tiering.mmap_gguf.metadata import Field, Skipped, Value, read_pair
-from workbench.tiering.mmap_gguf.reader import GGUFError, Reader
+from workbench.tiering.mmap_gguf.open_file import GGUFError, OpenFile
+from workbench.tiering.mmap_gguf.reader import Budget, Reader
 
 __all__ = ["GGUFHeader", "Skipped", "TensorInfo", "read_header"]
 
@@ -36,8 +38,9 @@ class TensorInfo:
     ----------
     shape : tuple of int   values along each dimension as stored, the contiguous row first
     ggml_type : GGMLType   name and block layout
-    offset : int           bytes from the start of the file, checked to lie inside it
+    offset : int           bytes from the start of its file, checked to lie inside it
     n_bytes : int          bytes of the data
+    part : int             which file of a split model it lies in, 0 where there is one
     """
 
     name: str
@@ -45,6 +48,7 @@ class TensorInfo:
     ggml_type: GGMLType
     offset: int
     n_bytes: int
+    part: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,19 @@ class GGUFHeader:
             raise self.refuse(f"{key} = {field.value} is outside {low}..{high}", field.offset)
         return field.value
 
+    def real(self, key: str, low: float, high: float) -> float:
+        """Return an f32 value within a range.
+
+        Raises
+        ------
+        GGUFError   if the key is missing, of another type, not a number, or outside ``low..high``
+        """
+        field = self.field(key, "f32")
+        assert isinstance(field.value, float)
+        if not low <= field.value <= high:
+            raise self.refuse(f"{key} = {field.value} is outside {low:g}..{high:g}", field.offset)
+        return field.value
+
     def field(self, key: str, *kinds: str) -> Field:
         """Return a field that must exist and have one of the given types.
 
@@ -146,24 +163,31 @@ def read_header(path: Path) -> GGUFHeader:
     Cost    O(keys + tensors + vocabulary), 30 ms for 49,152 tokens; keeps at most 8 MiB of values,
             reads no weights. A hostile file is refused within 1 s.
     """
-    with Reader(path) as reader:
-        version = _version(reader)
-        n_tensors = _count(reader, "tensors", _MIN_TENSOR_BYTES)
-        n_pairs = _count(reader, "metadata pairs", _MIN_PAIR_BYTES)
-        fields = _fields(reader, n_pairs)
-        alignment = _alignment(reader, fields)
-        tensors = _tensors(reader, n_tensors)
-        data_offset = -(-reader.offset // alignment) * alignment
-        placed = _place(reader, tensors, alignment, data_offset)
-        return GGUFHeader(
-            path,
-            version,
-            MappingProxyType(fields),
-            placed,
-            alignment,
-            data_offset,
-            reader.file_bytes,
-        )
+    with OpenFile(path) as file:
+        return header_of(file)
+
+
+def header_of(file: OpenFile, part: int = 0, budget: Budget | None = None) -> GGUFHeader:
+    """Read and check the header of a file that is open, as `read_header` does.
+
+    Parameters
+    ----------
+    file : OpenFile
+    part : int        the file's number in its model, for its tensors
+    budget : Budget   what the headers of one model may take together; without, one of its own
+    """
+    reader = Reader(file, budget)
+    version = _version(reader)
+    n_tensors = _count(reader, "tensors", _MIN_TENSOR_BYTES)
+    n_pairs = _count(reader, "metadata pairs", _MIN_PAIR_BYTES)
+    fields = MappingProxyType(_fields(reader, n_pairs))
+    alignment = _alignment(reader, fields)
+    claims = _tensors(reader, n_tensors)
+    data_offset = -(-reader.offset // alignment) * alignment
+    tensors = tuple(_place(reader, claims, alignment, data_offset, part))
+    return GGUFHeader(
+        file.path, version, fields, tensors, alignment, data_offset, reader.file_bytes
+    )
 
 
 def _version(reader: Reader) -> int:
@@ -270,10 +294,9 @@ def _claim(reader: Reader) -> _Claim:
 
 
 def _place(
-    reader: Reader, claims: list[_Claim], alignment: int, data_offset: int
-) -> tuple[TensorInfo, ...]:
+    reader: Reader, claims: list[_Claim], alignment: int, data_offset: int, part: int
+) -> Iterator[TensorInfo]:
     """Check that every tensor lies aligned inside the file, after the one before it."""
-    placed: list[TensorInfo] = []
     end = 0
     for claim in claims:
         n_values = 1
@@ -293,9 +316,5 @@ def _place(
         if problem:
             raise reader.refuse(f"tensor {claim.name!r}: {problem}", claim.place)
         end = claim.offset + n_bytes
-        placed.append(
-            TensorInfo(
-                claim.name, claim.shape, claim.ggml_type, data_offset + claim.offset, n_bytes
-            )
-        )
-    return tuple(placed)
+        start = data_offset + claim.offset
+        yield TensorInfo(claim.name, claim.shape, claim.ggml_type, start, n_bytes, part)

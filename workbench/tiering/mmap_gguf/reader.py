@@ -8,13 +8,11 @@ Leaves out: what the numbers mean (header.py).
 from __future__ import annotations
 
 import os
-import stat
 import struct
-from pathlib import Path
-from types import TracebackType
 
-from workbench.errors import WorkbenchError
-from workbench.paths import shown
+from workbench.tiering.mmap_gguf.open_file import GGUFError, OpenFile
+
+__all__ = ["Budget", "GGUFError", "Reader"]
 
 # What keys, values and names may take in memory; an honest header takes less than 1 MiB.
 _MAX_KEPT_BYTES = 8 << 20
@@ -24,48 +22,36 @@ _WINDOW_BYTES = 1 << 20
 _U64 = struct.Struct("<Q")
 
 
-class GGUFError(WorkbenchError):
-    """A file that is no GGUF, a damaged one, or a hostile one; says at which byte and why."""
+class Budget:
+    """What all headers of one model may take together: bytes in memory, and steps of the walk."""
 
-    def __init__(self, path: Path, offset: int, reason: str) -> None:
-        self.offset = offset
-        self.reason = reason
-        super().__init__(f"{shown(path)}: byte {offset}: {reason}")
+    def __init__(self) -> None:
+        self._kept_bytes = 0
+        self._steps = 0
+
+    def keep(self, n_bytes: int) -> bool:
+        """Count bytes that will stay in memory; answer whether they are still allowed."""
+        self._kept_bytes += n_bytes
+        return self._kept_bytes <= _MAX_KEPT_BYTES
+
+    def step(self, count: int) -> bool:
+        """Count steps that take time; answer whether they are still allowed."""
+        self._steps += count
+        return self._steps <= _MAX_STEPS
 
 
 class Reader:
     """A position in an open file of known size; every step forward is checked against its end."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, file: OpenFile, budget: Budget | None = None) -> None:
+        """Start at the first byte; ``budget`` is shared by the files of one model."""
+        self.path = file.path
+        self.file_bytes = file.file_bytes
         self.offset = 0
+        self._fd = file.fd
+        self._budget = budget or Budget()
         self._window = b""
         self._window_start = 0
-        self._kept_bytes = 0
-        self._steps = 0
-        try:
-            # A pipe would wait for its writer for ever.
-            self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        except OSError as error:
-            reason = f"cannot be opened: {os.strerror(error.errno or 0)}"
-            raise GGUFError(path, 0, reason) from error
-        # Taken once from the open handle: the size that every length is held against.
-        status = os.fstat(self._fd)
-        if not stat.S_ISREG(status.st_mode):
-            os.close(self._fd)
-            raise GGUFError(path, 0, "is no regular file")
-        self.file_bytes = status.st_size
-
-    def __enter__(self) -> Reader:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        os.close(self._fd)
 
     @property
     def remaining(self) -> int:
@@ -149,14 +135,12 @@ class Reader:
 
     def keep(self, n_bytes: int, what: str) -> None:
         """Count bytes that will stay in memory and refuse a header that holds too many."""
-        self._kept_bytes += n_bytes
-        if self._kept_bytes > _MAX_KEPT_BYTES:
+        if not self._budget.keep(n_bytes):
             raise self.refuse(f"with {what} the header's values pass {_MAX_KEPT_BYTES >> 20} MiB")
 
     def step(self, count: int, what: str) -> None:
         """Count steps that take time and refuse a header that asks for too many."""
-        self._steps += count
-        if self._steps > _MAX_STEPS:
+        if not self._budget.step(count):
             raise self.refuse(f"with {what} the header's arrays pass {_MAX_STEPS} strings")
 
     def _ensure(self, n_bytes: int) -> int:

@@ -4,6 +4,7 @@ import mmap
 import os
 import sys
 
+import numpy as np
 import pytest
 
 from workbench.tiering.async_io import residency
@@ -78,3 +79,16 @@ def test_a_memory_file_system_keeps_its_pages():
         file.write(bytes(8 * mmap.PAGESIZE))
         file.flush()
         assert residency.drop_cache(file.fileno()) == 1
+
+
+@linux_only
+def test_pages_of_a_mapping_are_told_one_by_one(fd):
+    residency.drop_cache(fd)
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_RANDOM)
+    os.pread(fd, 1, 5 * mmap.PAGESIZE)
+    with mmap.mmap(fd, 0, prot=mmap.PROT_READ) as mapping:
+        start = np.frombuffer(mapping, np.uint8).ctypes.data
+        pages = residency.resident_pages(start + 4 * mmap.PAGESIZE, 3 * mmap.PAGESIZE)
+        with pytest.raises(StorageError, match="mincore over 1 bytes failed"):
+            residency.resident_pages(start + 1, 1)
+    assert pages.tolist() == [False, True, False]

@@ -1,0 +1,136 @@
+"""Widen one head's cached keys or values of up to 64 tokens to float32, in memory of the reader's.
+
+Follows: `BlockLayout` of the tiered KV cache: [block_tokens, kv_heads, head_dim], and for int8 one
+float16 scale a token and head.
+Leaves out: attention itself (attention.py).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from numba import njit
+
+from kernels.simd import LINE_BYTES, prefetch
+from kernels.vectors import LANES, load, load_half_splat, load_halves, load_int8s, store
+
+FLOAT32, FLOAT16, INT8 = range(3)
+TILE_TOKENS = 64
+
+
+class Heads(NamedTuple):
+    """The heads of one layer.
+
+    Attributes
+    ----------
+    query : int   query heads
+    kv : int      key-value heads; query is a multiple
+    dim : int     values a head, a multiple of 8
+    dtype : int   `FLOAT32`, `FLOAT16` or `INT8`, as the cache holds keys and values
+    """
+
+    query: int
+    kv: int
+    dim: int
+    dtype: int
+
+
+class Run(NamedTuple):
+    """Consecutive blocks of one layer in one piece of memory; addresses and byte offsets.
+
+    Attributes
+    ----------
+    memory, row_bytes : int         uint8[n_slots, row_bytes]
+    slots : int                     int64[n_blocks], the row of each block
+    k, v, k_scales, v_scales : int  where the layer's parts lie within a row
+    block_tokens : int
+    position, n_tokens : int        of the run's first token; tokens in it
+    """
+
+    memory: int
+    row_bytes: int
+    slots: int
+    k: int
+    v: int
+    k_scales: int
+    v_scales: int
+    block_tokens: int
+    position: int
+    n_tokens: int
+
+
+@njit(cache=True, nogil=True)
+def _widen_float32(source, n_tokens, stride, to, steps, dim, ahead):
+    column_step, row_step = steps
+    for _ in range(n_tokens):
+        for line in range(0, 4 * dim, LINE_BYTES):
+            prefetch(source + ahead + line)
+        for at in range(0, dim, LANES):
+            store(to + at * column_step, load(source + 4 * at))
+        source, to = source + stride, to + row_step
+
+
+@njit(cache=True, nogil=True)
+def _widen_float16(source, n_tokens, stride, to, steps, dim, ahead):
+    column_step, row_step = steps
+    for _ in range(n_tokens):
+        for line in range(0, 2 * dim, LINE_BYTES):
+            prefetch(source + ahead + line)
+        for at in range(0, dim, LANES):
+            store(to + at * column_step, load_halves(source + 2 * at))
+        source, to = source + stride, to + row_step
+
+
+@njit(cache=True, nogil=True)
+def _widen_int8(source, n_tokens, stride, to, steps, dim, ahead, scales):
+    scales, scale_stride = scales
+    column_step, row_step = steps
+    for _ in range(n_tokens):
+        for line in range(0, dim, LINE_BYTES):
+            prefetch(source + ahead + line)
+        factor = load_half_splat(scales)
+        for at in range(0, dim, LANES):
+            store(to + at * column_step, load_int8s(source + at) * factor)
+        source, to, scales = source + stride, to + row_step, scales + scale_stride
+
+
+@njit(cache=True, nogil=True)
+def widen(part, scales, heads, head, tokens, to, steps, ahead):
+    """Write one head's values as float32, every eight columns of a token together.
+
+    Parameters
+    ----------
+    part, scales : int   addresses of a block's K (or V) of one layer, and of its scales
+    heads : Heads
+    head : int           key-value head
+    tokens : tuple       first token within the block, number of tokens
+    to : int             address of the first token's first values
+    steps : tuple        bytes from one column to the next, of which every eighth counts, and from
+                         one token to the next: 4 and 4 * dim for float32[n_tokens, dim]
+    ahead : int          bytes to what will be widened next, to be asked for; any number does
+    """
+    first, n_tokens = tokens
+    value_bytes = 4 if heads.dtype == FLOAT32 else 2 if heads.dtype == FLOAT16 else 1
+    stride = heads.kv * heads.dim * value_bytes
+    source = part + first * stride + head * heads.dim * value_bytes
+    if heads.dtype == FLOAT16:
+        _widen_float16(source, n_tokens, stride, to, steps, heads.dim, ahead)
+    elif heads.dtype == FLOAT32:
+        _widen_float32(source, n_tokens, stride, to, steps, heads.dim, ahead)
+    else:
+        of_head = scales + 2 * (first * heads.kv + head), 2 * heads.kv
+        _widen_int8(source, n_tokens, stride, to, steps, heads.dim, ahead, of_head)
+
+
+@njit(cache=True, nogil=True)
+def widen_keys(part, scales, heads, head, tokens, to, ahead):
+    """Write one head's keys eight tokens at a time: float32[ceil(n / 8), dim / 8, 8, 8].
+
+    The same eight columns of eight tokens lie side by side, so that products with a query need no
+    address but one. Places of tokens that do not exist stay as they are.
+    """
+    first, n_tokens = tokens
+    for token in range(0, n_tokens, LANES):
+        eight = first + token, min(LANES, n_tokens - token)
+        place = to + 4 * token * heads.dim
+        widen(part, scales, heads, head, eight, place, (4 * LANES, 4 * LANES), ahead)

@@ -1,0 +1,65 @@
+"""Multiply quantised activations with Q8_0 weights: int8 and a scale a block of 32.
+
+Follows: ggml's Q8_0, value = scale * weight; eight rows interleaved, 272 bytes a block.
+Leaves out: packing (packing.py).
+
+A block of eight rows: float16[8] scales, then 256 bytes as `dot_bytes` reads.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from kernels.dot import BYTE_BYTES, dot_bytes, rows_of
+from kernels.matvec import (
+    by_rows,
+    multiply_groups,
+    random_halves,
+    register_layout,
+    register_matvec,
+)
+from kernels.vectors import LANES, fused, load_halves, load_splat, to_float
+
+WORDS = 2 * LANES
+BLOCK_BYTES = WORDS + BYTE_BYTES
+
+
+class _Q8_0(NamedTuple):
+    block_bytes: int
+
+
+def unpack(packed: np.ndarray) -> np.ndarray:
+    """Return the weights float64[8 * groups, 32 * blocks] of uint8[groups, blocks, 272]."""
+    scales = np.ascontiguousarray(packed[..., :WORDS]).view(np.float16).astype(np.float64)
+    return by_rows(rows_of(packed[..., WORDS:].view(np.int8)) * scales[..., None])
+
+
+@njit(cache=True, nogil=True)
+def _add(total, rows, block, places):
+    """Add a block's products to the running sums of eight rows."""
+    values, scale, _ = places
+    weights = rows + block * BLOCK_BYTES
+    dots = to_float(dot_bytes(weights + WORDS, values)) * load_splat(scale)
+    return fused(dots, load_halves(weights), total)
+
+
+register_layout(_Q8_0, _add)
+
+
+@njit(cache=True, nogil=True)
+def multiply(weights, first, last, activations, output):
+    """Write the products of the groups ``first`` to ``last`` of a matrix at an address."""
+    multiply_groups(_Q8_0(BLOCK_BYTES), weights, first, last, activations, output)
+
+
+def make_packed(rng: np.random.Generator, groups: int) -> np.ndarray:
+    """Return random weights uint8[groups, 2, 272]; -128 among them."""
+    packed = rng.integers(0, 256, (groups, 2, BLOCK_BYTES), dtype=np.uint8)
+    packed[..., :WORDS] = random_halves(rng, groups, 2, LANES)
+    return packed
+
+
+KERNEL = register_matvec("matvec_q8_0", unpack, multiply, make_packed)

@@ -1,0 +1,66 @@
+"""`workbench generate` as a person and as a program call it; a session survives the process."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.workbench.inference.stories import write_stories
+from workbench import cli, datasets
+from workbench.errors import DataError
+
+
+@pytest.fixture(scope="module")
+def stories(tmp_path_factory):
+    try:
+        datasets.get("stories260k")
+    except DataError as error:
+        pytest.skip(f"needs the data set stories260k, which could not be fetched: {error}")
+    return write_stories(tmp_path_factory.mktemp("stories"))
+
+
+PROMPT = (
+    "Once upon a time, there was a little girl named Lily. She loved to play outside in the park. "
+    "One day, she saw a big, red ball. She wanted to play with it, but it was too high. "
+    "Lily's mom said, "
+)
+
+
+def test_people_see_the_text_and_then_the_figures(stories):
+    call = ["generate", "--model", str(stories), "--prompt", "Once upon a time", "-n", "12"]
+    done = CliRunner().invoke(cli.app, [*call, "--threads", "1"])
+    assert done.exit_code == 0, done.output
+    assert done.output.startswith(", there was a little girl")
+    assert "tokens/s" in done.output
+    assert "no --cache" in done.output
+
+
+def test_the_prompt_may_come_from_standard_input(stories):
+    call = ["generate", "--model", str(stories), "-n", "3", "--threads", "1", "--json"]
+    done = CliRunner().invoke(cli.app, call, input="Once upon a time")
+    assert json.loads(done.output)["text"] == ", there was"
+
+
+def test_a_session_survives_the_process(stories, tmp_path):
+    """Two processes, one folder: the second resumes what the first computed and goes on."""
+    command = [
+        sys.executable,
+        "-c",
+        "from workbench.cli import main; main()",
+        *("generate", "--model", str(stories), "--prompt", PROMPT, "-n", "40", "--json"),
+        *("--threads", "1", "--cache", str(tmp_path / "cache")),
+    ]
+    answers = []
+    for _ in range(2):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        answers.append(json.loads(done.stdout))
+    first, second = answers
+    assert first["resumed_tokens"] == 0
+    assert first["cache"]["cold_blocks"] > 0
+    assert second["resumed_tokens"] == second["prompt_tokens"] // 64 * 64 > 0
+    assert second["cache"]["ssd_read_bytes"] > 0
+    assert second["text"] == first["text"]
+    assert second["token_ids"] == first["token_ids"]

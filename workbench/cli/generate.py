@@ -1,0 +1,100 @@
+"""`workbench generate`: continue a text with a local model, its keys and values in the tiers.
+
+Leaves out: how it is done (workbench/inference).
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from workbench.cli.output import JsonFlag, print_json, print_table
+
+if TYPE_CHECKING:
+    from workbench.inference.text_generation import TextResult
+
+ModelOption = Annotated[str, typer.Option(help="A name of the data manifest, or a .gguf file.")]
+PromptOption = Annotated[str, typer.Option(help="The text to continue; - reads standard input.")]
+TokensOption = Annotated[int, typer.Option("-n", "--tokens", help="The most tokens to generate.")]
+ThreadsOption = Annotated[int | None, typer.Option(help="Threads; default: all processors.")]
+CacheOption = Annotated[
+    Path | None, typer.Option(help="Folder that keeps keys and values for later runs.")
+]
+DtypeOption = Annotated[str, typer.Option("--kv", help="float32, float16 or int8.")]
+ChatFlag = Annotated[bool, typer.Option("--chat", help="Put the prompt in the chat template.")]
+TemperatureOption = Annotated[float, typer.Option(help="0: the best token always.")]
+TopKOption = Annotated[int, typer.Option(help="Draw among the k best; 0: all.")]
+TopPOption = Annotated[float, typer.Option(help="Draw among the best with this share of the odds.")]
+SeedOption = Annotated[int, typer.Option(help="Of the draws.")]
+
+
+def command(
+    model: ModelOption = "smollm2-135m",
+    prompt: PromptOption = "-",
+    tokens: TokensOption = 128,
+    threads: ThreadsOption = None,
+    cache: CacheOption = None,
+    kv: DtypeOption = "float16",
+    chat: ChatFlag = False,
+    temperature: TemperatureOption = 0.0,
+    top_k: TopKOption = 0,
+    top_p: TopPOption = 1.0,
+    seed: SeedOption = 0,
+    json: JsonFlag = False,
+) -> None:
+    """Continue a text token by token, then say how fast that was and where the cache stood."""
+    # Imported here: Numba costs seconds that `workbench --help` must not.
+    from workbench.inference.sampler import Sampling
+    from workbench.inference.session_store import StoreOptions
+    from workbench.inference.text_generation import TextRequest, generate_text
+
+    text = sys.stdin.read() if prompt == "-" else prompt
+    request = TextRequest(
+        model=model,
+        prompt=text,
+        n_tokens=tokens,
+        threads=threads,
+        chat=chat,
+        sampling=Sampling(temperature, top_k, top_p, seed),
+        store=StoreOptions(dtype=kv, folder=cache),
+    )
+    result = generate_text(request, (lambda piece: None) if json else _show)
+    if json:
+        print_json(_record(result))
+    else:
+        typer.echo()
+        print_table([{"figure": name, "value": value} for name, value in _figures(result)])
+
+
+def _show(piece: str) -> None:
+    typer.echo(piece, nl=False)
+    sys.stdout.flush()
+
+
+def _record(result: TextResult) -> dict[str, Any]:
+    return asdict(result.figures) | {
+        "text": result.text,
+        "token_ids": result.token_ids,
+        "cache": asdict(result.cache),
+    }
+
+
+def _figures(result: TextResult) -> list[tuple[str, str]]:
+    figures, cache = result.figures, result.cache
+    return [
+        ("prompt tokens", f"{figures.prompt_tokens}, {figures.resumed_tokens} of them cached"),
+        ("prefill", f"{figures.prefill_tokens_s:.1f} tokens/s"),
+        ("decode", f"{figures.decode_tokens_s:.1f} tokens/s, {len(result.token_ids)} tokens"),
+        ("first token", f"{figures.ttft_ms:.1f} ms after the model was there"),
+        ("loading", f"{figures.load_s:.2f} s"),
+        ("threads", str(figures.threads)),
+        ("blocks in memory", f"{cache.hot_blocks} full, {cache.open_blocks} open"),
+        ("blocks on the SSD tier", f"{cache.cold_blocks}"),
+        ("cache lookups", f"{cache.hot_hits} hot, {cache.cold_hits} cold, {cache.misses} missed"),
+        ("SSD tier", f"{cache.ssd_read_bytes:,} bytes read, {cache.ssd_written_bytes:,} written"),
+        ("kept for a restart", {True: "yes", False: "no", None: "no --cache"}[result.persisted]),
+    ]

@@ -1,0 +1,116 @@
+"""Pass tokens through a model with integer products: packed weights times int8 activations.
+
+Follows: llama.cpp's arithmetic (activations quantised by 32), with results that depend neither on
+the batch nor on the number of threads.
+Leaves out: exact float32 (exact_forward.py), and choosing tokens (generate.py).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+from kernels.llama_team import ATTEND, COMPLETE, LOGITS, PASS, PROJECT, set_run
+from workbench.inference.embedding import Embedding
+from workbench.inference.forward import Floats, KVSequence
+from workbench.inference.llama_config import LlamaConfig
+from workbench.inference.rope_angles import RopeAngles
+from workbench.inference.rope_factors import rope_factors
+from workbench.inference.tensor_names import EMBEDDING
+from workbench.inference.thread_team import ThreadTeam
+from workbench.inference.weights import load_weights
+from workbench.inference.workspace import LOGIT_ROWS, Workspace
+from workbench.tiering.mmap_gguf import ModelMap
+from workbench.tiering.tiered_kv_cache import BlockLayout, LayerRun
+
+
+class IntegerForward:
+    """The fast pass of one model; for one thread at a time, which may have helpers."""
+
+    logit_rows = LOGIT_ROWS
+
+    def __init__(
+        self, model: ModelMap, config: LlamaConfig, threads: int, batch_tokens: int
+    ) -> None:
+        """Pack the weights and start the team; see `load_weights` for errors and cost."""
+        self.batch_tokens = batch_tokens
+        self._layout: BlockLayout | None = None
+        self._n_layers = config.layers
+        self._embedding = Embedding(model.tensor(EMBEDDING))
+        self._angles = RopeAngles(config.rope, rope_factors(model, config.rope))
+        self._weights = load_weights(model, config, threads)
+        self._workspace = Workspace(config, self._weights, batch_tokens, threads)
+        self.team = ThreadTeam(self._workspace.plan, self._weights.layers)
+
+    def run(self, token_ids: Sequence[int], sequence: KVSequence) -> None:
+        """Pass tokens through all layers; as `Forward.run`."""
+        space, position, n_tokens = self._workspace, sequence.n_tokens, len(token_ids)
+        self._embedding.look_up(token_ids, space.hidden)
+        sequence.extend(token_ids)
+        space.set_batch(position, self._angles.at(position, n_tokens))
+        keys, values = space.keys[:n_tokens], space.values[:n_tokens]
+        with self.team.working():
+            self.team.order(PROJECT, 0)
+            sequence.store(0, keys, values)
+            runs = sequence.runs(0)
+            run = next(runs)
+            if self._holds_all(run, position + n_tokens):
+                self._pass_hot(run, sequence, keys, values)
+                next(runs, None)  # ends the walk, which has kept the blocks in their places
+            else:
+                self._pass_cold(run, runs, sequence, keys, values)
+
+    def _holds_all(self, run: LayerRun, n_tokens: int) -> bool:
+        """Tell whether a run of the first layer holds whole blocks of all tokens."""
+        assert self._layout is not None
+        return run.n_tokens == n_tokens and run.memory.shape[1] == self._layout.block_bytes
+
+    def _pass_hot(self, run: LayerRun, sequence: KVSequence, keys: Floats, values: Floats) -> None:
+        """Pass all layers over the blocks of one run, which hold every layer."""
+        plan = self._workspace.plan
+        set_run(plan, run.memory, run.slots, tuple(run.places), (0, run.n_tokens))
+        for layer in range(self._n_layers):
+            if layer > 0:
+                sequence.store(layer, keys, values)
+            self.team.order(PASS, layer)
+
+    def _pass_cold(
+        self,
+        run: LayerRun,
+        runs: Iterator[LayerRun],
+        sequence: KVSequence,
+        keys: Floats,
+        values: Floats,
+    ) -> None:
+        """Pass all layers, run by run in each; the first run of the first layer is here already."""
+        for layer in range(self._n_layers):
+            if layer > 0:
+                sequence.store(layer, keys, values)
+                runs = sequence.runs(layer)
+                run = next(runs)
+            at = 0
+            for one in itertools.chain([run], runs):
+                span = (at, one.n_tokens)
+                set_run(self._workspace.plan, one.memory, one.slots, tuple(one.places), span)
+                self.team.order(ATTEND, layer)
+                at += one.n_tokens
+            self.team.order(COMPLETE, layer)
+
+    def logits(self, first: int, n_rows: int) -> Floats:
+        """Return logits of the last batch; as `Forward.logits`."""
+        rows = self._workspace.set_logit_rows(first, n_rows)
+        with self.team.working():
+            self.team.order(LOGITS, 0)
+        return rows
+
+    def use_cache(self, layout: BlockLayout) -> None:
+        """Say how the sequences to come hold keys and values."""
+        if layout != self._layout:
+            self._layout = layout
+            self._workspace.set_cache(layout)
+            for number, layer in enumerate(self._weights.layers):
+                layer.k, layer.v, layer.k_scales, layer.v_scales = layout.places(number)
+
+    def close(self) -> None:
+        """End the team; twice is harmless."""
+        self.team.close()

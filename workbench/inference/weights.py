@@ -1,0 +1,186 @@
+"""Hold a model's weights in memory as the kernels want them: packed in the order of their use.
+
+Follows: rows interleaved once at loading; one piece of memory, so that what is asked for ahead of
+its use at a matrix's end is the next matrix.
+Leaves out: the embedding, whose rows are read from the file one by one, and weights that are larger
+than memory (workbench/tiering/mmap_gguf reads those layer by layer).
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernels.interleave import interleave
+from kernels.llama_plan import blank_layers
+from workbench.inference.llama_config import LlamaConfig
+from workbench.inference.tensor_names import OUTPUT_NORM, layer_names, output_name
+from workbench.inference.weight_layouts import LAYOUTS, WeightLayout
+from workbench.tiering import memory
+from workbench.tiering.mmap_gguf import ModelMap, Tensor, dequantized
+
+_ROWS = 8
+_PAD = 32  # rows of activations are padded to a multiple of it
+# Read beyond the last matrix's end by what is asked for ahead; also aligns each matrix.
+_ALIGN_BYTES = 64
+# Packed at once by one thread: enough to be worth its call, little beside the memory limit.
+_CHUNK_VALUES = 4 << 20
+_MATRICES = ("query", "key", "value", "attention_output", "gate", "up", "down")
+_BIASES = ("query_bias", "key_bias", "value_bias")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PackedMatrix:
+    """A matrix in its layout.
+
+    Attributes
+    ----------
+    layout : WeightLayout
+    memory : uint8[n_groups, group_bytes]   eight rows a group, the last padded with zeros
+    row_values : int                        columns
+    """
+
+    layout: WeightLayout
+    memory: NDArray[np.uint8]
+    row_values: int
+
+    @property
+    def entry(self) -> tuple[int, int, int, int]:
+        """Return what `llama_plan` keeps: layout, address, groups, values a row."""
+        address = int(self.memory.ctypes.data)
+        return self.layout.number, address, len(self.memory), self.row_values
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LlamaWeights:
+    """All weights that a forward pass multiplies with.
+
+    Attributes
+    ----------
+    matrices : dict            tensor name -> PackedMatrix
+    vectors : dict             tensor name -> float32, padded with zeros to a multiple of 32
+    layers : record[n_layers]  `llama_plan.LAYER`: addresses of the above
+    memory : uint8             what the matrices lie in
+    """
+
+    matrices: dict[str, PackedMatrix]
+    vectors: dict[str, NDArray[np.float32]]
+    layers: np.recarray
+    memory: NDArray[np.uint8]
+
+    def vector_address(self, name: str) -> int:
+        """Return where a vector lies."""
+        return int(self.vectors[name].ctypes.data)
+
+
+def load_weights(model: ModelMap, config: LlamaConfig, threads: int = 1) -> LlamaWeights:
+    """Read and pack a model's weights.
+
+    Parameters
+    ----------
+    model : ModelMap
+    config : LlamaConfig   of that model
+    threads : int          that pack side by side
+
+    Raises
+    ------
+    UsageError   if they would not fit into memory
+    GGUFError    if the file changed since it was opened
+
+    Cost    about 1 GB/s a thread; memory as the file's, more only for Q5 types, Q4_K and bfloat16.
+    """
+    tensors = [model.tensor(name) for name in _matrix_names(config)]
+    sizes = [_packed_bytes(tensor) for tensor in tensors]
+    total = sum(sizes) + _ALIGN_BYTES
+    memory.require_memory(total, f"the weights of {model.header.path.name}", "use a smaller model")
+    whole = memory.allocate(total)
+    matrices: dict[str, PackedMatrix] = {}
+    with ThreadPoolExecutor(threads) as pool:
+        jobs = []
+        start = 0
+        for tensor, size in zip(tensors, sizes, strict=True):
+            matrix = _place(tensor, whole[start : start + size])
+            matrices[tensor.info.name] = matrix
+            jobs += [pool.submit(_pack, tensor, matrix, rows) for rows in _chunks(tensor)]
+            start += size
+        for job in jobs:
+            job.result()
+    vectors = {name: _vector(model, name) for name in _vector_names(config)}
+    return LlamaWeights(matrices, vectors, _layers(config, matrices, vectors), whole)
+
+
+def _matrix_names(config: LlamaConfig) -> list[str]:
+    """Return the matrices in the order of their use."""
+    names = [
+        getattr(layer_names(layer), part) for layer in range(config.layers) for part in _MATRICES
+    ]
+    return [*names, output_name(config)]
+
+
+def _vector_names(config: LlamaConfig) -> list[str]:
+    parts = ("attention_norm", "feed_forward_norm", *(_BIASES if config.qkv_biases else ()))
+    names = [getattr(layer_names(layer), part) for layer in range(config.layers) for part in parts]
+    return [*names, OUTPUT_NORM]
+
+
+def _group_bytes(tensor: Tensor) -> int:
+    layout = LAYOUTS[tensor.info.ggml_type.name]
+    return tensor.row_values // layout.block_values * layout.block_bytes
+
+
+def _packed_bytes(tensor: Tensor) -> int:
+    n_bytes = -(-tensor.n_rows // _ROWS) * _group_bytes(tensor)
+    return -(-n_bytes // _ALIGN_BYTES) * _ALIGN_BYTES
+
+
+def _place(tensor: Tensor, room: NDArray[np.uint8]) -> PackedMatrix:
+    groups, group_bytes = -(-tensor.n_rows // _ROWS), _group_bytes(tensor)
+    layout = LAYOUTS[tensor.info.ggml_type.name]
+    return PackedMatrix(
+        layout, room[: groups * group_bytes].reshape(groups, group_bytes), tensor.row_values
+    )
+
+
+def _chunks(tensor: Tensor) -> list[slice]:
+    """Return runs of rows, whole groups each, to be packed one by one."""
+    step = max(_CHUNK_VALUES // tensor.row_values // _ROWS, 1) * _ROWS
+    return [slice(row, min(row + step, tensor.n_rows)) for row in range(0, tensor.n_rows, step)]
+
+
+def _pack(tensor: Tensor, matrix: PackedMatrix, rows: slice) -> None:
+    layout = matrix.layout
+    words = np.ascontiguousarray(layout.expand(tensor.rows[rows]))
+    groups = matrix.memory[rows.start // _ROWS : -(-rows.stop // _ROWS)]
+    packed = groups.view(np.uint16).reshape(len(groups), words.shape[1], -1)
+    interleave(words, layout.bases, layout.steps, packed)
+
+
+def padded(n_values: int) -> int:
+    """Return the next multiple of 32."""
+    return -(-n_values // _PAD) * _PAD
+
+
+def _vector(model: ModelMap, name: str) -> NDArray[np.float32]:
+    values = dequantized(model.tensor(name))
+    room = np.zeros(padded(len(values)), np.float32)
+    room[: len(values)] = values
+    return room
+
+
+def _layers(
+    config: LlamaConfig,
+    matrices: dict[str, PackedMatrix],
+    vectors: dict[str, NDArray[np.float32]],
+) -> np.recarray:
+    layers = blank_layers(config.layers)
+    for number, layer in enumerate(layers):
+        names = layer_names(number)
+        for part in _MATRICES:
+            layer[part] = matrices[getattr(names, part)].entry
+        for part in ("attention_norm", "feed_forward_norm", *_BIASES):
+            vector = vectors.get(getattr(names, part))
+            layer[part] = 0 if vector is None else vector.ctypes.data
+    return layers
