@@ -9,7 +9,19 @@ import sys
 
 import typer
 
-from workbench.cli import bench, compare, data, doctor, lab, list_days, params, report, run, sweep
+from workbench.cli import (
+    bench,
+    compare,
+    data,
+    doctor,
+    lab,
+    list_days,
+    params,
+    profile,
+    report,
+    run,
+    sweep,
+)
 from workbench.errors import WorkbenchError
 
 app = typer.Typer(
@@ -24,6 +36,7 @@ app.command("sweep")(sweep.command)
 app.command("compare")(compare.command)
 app.command("report")(report.command)
 app.command("bench")(bench.command)
+app.command("profile")(profile.command)
 app.command("lab")(lab.command)
 app.command("doctor")(doctor.command)
 app.add_typer(data.app, name="data")

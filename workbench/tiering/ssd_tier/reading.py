@@ -12,6 +12,7 @@ import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from workbench.phases import Phase
 from workbench.tiering.async_io.buffers import address
 from workbench.tiering.async_io.engine import PAGE_BYTES, DeadlineError, Request, StorageError
 from workbench.tiering.ssd_tier.checksum import payload_sum
@@ -31,6 +32,7 @@ from workbench.tiering.ssd_tier.index import Entry
 # Two threads read and sum parts in turn, so that the device always has the next one: measured 1.2
 # to 1.5 times one batch of everything.
 _PART_BYTES = 6 << 20
+_READS = Phase("tier reads")
 
 
 class Failure(enum.Enum):
@@ -72,6 +74,7 @@ class Landing(NamedTuple):
     payload: memoryview
 
 
+@_READS.timed
 def load(core: Core, wanted: Sequence[Wanted], deadline: Deadline) -> list[Frame | Failure]:
     """Read and verify blocks, in their order.
 
