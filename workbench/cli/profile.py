@@ -5,6 +5,7 @@ Leaves out: how it is found out (workbench/runs/profile) and the page (workbench
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -27,7 +28,7 @@ WordsArgument = Annotated[
 ]
 RateOption = Annotated[int, typer.Option(min=1, max=1000, help="Samples a second.")]
 CompareFlag = Annotated[
-    bool, typer.Option(help="First run it without the sampler: overhead, hardware counters.")
+    bool, typer.Option(help="Run it without the sampler, too: for the overhead and the counters.")
 ]
 
 
@@ -76,7 +77,9 @@ def _target(
 
     if name in DAYS:
         if words:
-            raise UsageError(f"{shown(words)}: a day takes options, -p NAME=VALUE and --preset")
+            raise UsageError(
+                f"{shlex.join(words)}: a day takes options, -p NAME=VALUE and --preset"
+            )
         params = parse_overrides(DAYS[name].params, param, preset)
         return target.of_day(DAYS[name], params, timeout)
     if param or preset or timeout:
@@ -97,13 +100,6 @@ def _check_verb(name: str) -> None:
     guess = closest(name, [*DAYS, *verbs])
     hint = f"did you mean {guess}?" if guess else f"there are {', '.join([*DAYS, *verbs])}"
     raise UsageError(f"cannot profile {name}; {hint}")
-
-
-def shown(words: Sequence[str]) -> str:
-    """Return arguments as they were typed."""
-    import shlex
-
-    return shlex.join(words)
 
 
 def _told(done: Profiled) -> list[str]:

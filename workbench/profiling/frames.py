@@ -18,7 +18,8 @@ from workbench.profiling.symbols import SymbolMap
 NAMELESS = "without a name"
 Kind = Literal["cell", "kernel", "project", "package", "native"]
 
-_CELL = re.compile(r"/ipykernel_\d+/(\d+)\.py$")
+# Where ipykernel says that a cell is: its process, and the hash of its source.
+CELL = re.compile(r"/ipykernel_\d+/(\d+)\.py$")
 _PACKAGE = re.compile(r"/(?:site|dist)-packages/([^/]+)")
 _ADDRESS = re.compile(r"0x[0-9a-f]+")
 # What auditwheel and the linker put behind a library's name.
@@ -48,7 +49,7 @@ def named(raw: Mapping[str, Any], naming: Naming) -> Frame | None:
         return None  # the import machinery, whose module follows; the command line
     if not file.endswith((".py", ">")):
         return _native(name, file, naming.symbols)
-    if cell := _CELL.search(file):
+    if cell := CELL.search(file):
         return _of_cell(name, naming.cells.get(int(cell[1]), "a cell"))
     return _python(name, file)
 

@@ -1,7 +1,7 @@
 """Run a command under py-spy, the sampling profiler, or say what keeps it from working.
 
 Follows: py-spy 0.4: it stops the process, reads its Python stacks from outside and, with --native,
-unwinds its C stacks, too; started as the parent it needs no more rights than yama's default gives.
+unwinds its C stacks, too; as the parent it needs no more rights than yama's default gives.
 Leaves out: threads that never run Python, such as Numba's and BLAS's pools: py-spy does not see
 them (Linux' perf does, and reads the same symbol maps from /tmp).
 """
@@ -9,6 +9,7 @@ them (Linux' perf does, and reads the same symbol maps from /tmp).
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -23,10 +24,7 @@ from workbench.errors import WorkbenchError
 _PROBED_S = 0.4
 _PROBE_TIMEOUT_S = 60
 _FIX_MISSING = "make setup"
-_FIX_MAC = (
-    "run it with sudo, or use Apple's own profiler:\n"
-    "  xctrace record --template 'Time Profiler' --launch -- .venv/bin/python -m workbench run DAY"
-)
+_FIX_MAC = "run it with sudo, or use Apple's own profiler as said above"
 _FIX_LINUX = (
     "in a container add --cap-add=SYS_PTRACE; elsewhere sudo sysctl kernel.yama.ptrace_scope=1"
 )
@@ -91,12 +89,21 @@ def check() -> None:
 
 
 def refused(said: str, system: str = sys.platform) -> SamplerError:
-    """Return the error for what py-spy said when it got no samples."""
+    """Return the error for what py-spy said when it could not sample a process that sleeps."""
+    fix = _FIX_MAC if system == "darwin" else _FIX_LINUX
+    return SamplerError(f"py-spy may not read another process: {_reason(said)}\nfix: {fix}")
+
+
+def _reason(said: str) -> str:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     reason = next((line for line in lines if line.startswith("Error:")), "").removeprefix("Error:")
-    reason = reason.strip() or (lines[-1] if lines else "it gave no reason")
-    fix = _FIX_MAC if system == "darwin" else _FIX_LINUX
-    return SamplerError(f"py-spy may not read another process: {reason}\nfix: {fix}")
+    return reason.strip() or (lines[-1] if lines else "it gave no reason")
+
+
+def on_macos(words: Sequence[str]) -> str:
+    """Return the command of Apple's profiler that samples the same, C stacks too, without sudo."""
+    command = shlex.join([".venv/bin/python", "-m", "workbench", *words])
+    return f"xctrace record --template 'Time Profiler' --launch -- {command}"
 
 
 def record(
@@ -132,7 +139,8 @@ def record(
         pass_fds=(descriptor,),
     )
     if not output.exists():
-        raise refused(answer.stderr)
+        what = f"py-spy took no samples: {_reason(answer.stderr)}"
+        raise SamplerError(f"{what}\nfix: profile something that runs for a second or more")
     counts = _COUNTS.search(answer.stdout + answer.stderr)
     return int(counts[2]) if counts else 0
 

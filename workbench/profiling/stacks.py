@@ -15,7 +15,7 @@ from itertools import dropwhile
 from pathlib import Path
 from typing import Any
 
-from workbench.profiling.frames import NAMELESS, Frame, Naming, named
+from workbench.profiling.frames import CELL, NAMELESS, Frame, Naming, named
 from workbench.profiling.symbols import SymbolMap
 
 OUTSIDE = Frame("start-up and machinery", "outside cells and verbs", "package")
@@ -72,9 +72,10 @@ def read(
     profiles = [one for one in told["profiles"] if _pid(one) in counted]
     stacks: defaultdict[Stack, float] = defaultdict(float)
     n_samples = n_waiting = 0
+    namings = {pid: Naming(cells, symbols.get(pid, SymbolMap([]))) for pid in counted}
+    names = {pid: [named(frame, naming) for frame in raw] for pid, naming in namings.items()}
     for profile in profiles:
-        naming = Naming(cells, symbols.get(_pid(profile), SymbolMap([])))
-        known = [named(frame, naming) for frame in raw]
+        known = names[_pid(profile)]
         for sample, seconds in zip(profile["samples"], profile["weights"], strict=True):
             n_samples += 1
             frames = [known[index] for index in sample]
@@ -92,7 +93,7 @@ def _pid(profile: Mapping[str, Any]) -> int:
 
 def _executing(told: Mapping[str, Any]) -> set[int]:
     """Return the processes that execute cells; all of them if none got that far."""
-    is_cell = ["/ipykernel_" in str(frame.get("file")) for frame in told["shared"]["frames"]]
+    is_cell = [CELL.search(str(frame.get("file"))) for frame in told["shared"]["frames"]]
     found = {
         _pid(profile)
         for profile in told["profiles"]

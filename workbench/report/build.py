@@ -6,7 +6,7 @@ Leaves out: what stands on the pages (run_page.py, index_page.py).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from markupsafe import Markup
@@ -156,9 +156,15 @@ def write_run_page(run: RunRecord, path: Path, *, alone: bool = False) -> Path:
         hint = Markup('<a href="{}.html">the one of {}</a>').format(run.day, moment(good.started))
     home = None if alone else INDEX
     folder = registry.run_folder(run)
-    if run.kind == "profile" and (folder / profile_file.FILE_NAME).exists():
-        return _publish(path, render_profile(run, profile_file.read(folder), home))
-    return _publish(path, _fitting(load(folder), home, hint))
+    problems: tuple[str, ...] = ()
+    if run.kind == "profile":
+        try:
+            return _publish(path, render_profile(run, profile_file.read(folder), home))
+        except profile_file.ProfileError as error:
+            problems = (str(error),)
+    loaded = load(folder)
+    whole = replace(loaded, problems=(*loaded.problems, *problems))
+    return _publish(path, _fitting(whole, home, hint))
 
 
 def _fitting(run: RunFolder, home: str | None, hint: Markup | None) -> str:

@@ -34,9 +34,7 @@ _KINDS: dict[Kind, str] = {
 Fact = tuple[str, str]
 
 
-def render_profile(
-    record: RunRecord, profile: Profile, home: str | None = None, problems: Sequence[str] = ()
-) -> str:
+def render_profile(record: RunRecord, profile: Profile, home: str | None = None) -> str:
     """Return the page of a profile, whole and self-contained.
 
     Parameters
@@ -44,11 +42,6 @@ def render_profile(
     record : RunRecord   of kind "profile"
     profile : Profile    what was sampled
     home : str           file name of the index beside the page, or None: it stands alone
-    problems : sequence  what a reader has to know first
-
-    Raises
-    ------
-    ProfileError   if its stacks name frames that it does not hold
     """
     stacks = profile.sampled()
     root, rows = tree(stacks), ranked(stacks)
@@ -58,7 +51,6 @@ def render_profile(
         home=home,
         record=record,
         status=status_of(record),
-        problems=problems,
         sentence=_sentence(rows, root.seconds),
         facts=_sampling(profile, root.seconds),
         flame=flame_html(root, _alternative(rows, root.seconds)) if rows else None,

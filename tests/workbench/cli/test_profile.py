@@ -45,6 +45,6 @@ def test_without_a_sampler_nothing_is_run(
         raise sampler.refused("Error: Permission denied", "darwin")
 
     monkeypatch.setattr(sampler, "check", refuse)
-    with pytest.raises(sampler.SamplerError, match="xctrace record"):
+    with pytest.raises(sampler.SamplerError, match="Permission denied\nfix: run it with sudo"):
         run("list")
     assert list(runs_folder.iterdir()) == []

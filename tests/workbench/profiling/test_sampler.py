@@ -101,12 +101,15 @@ def test_a_refusal_carries_py_spys_reason_and_the_systems_fix(
     monkeypatch.setattr(sampler, "program", lambda: str(spy))
     with pytest.raises(sampler.SamplerError, match=r"Permission denied \(os error 13\)\nfix: "):
         sampler.check()
-    with pytest.raises(sampler.SamplerError, match="Permission denied"):
+    with pytest.raises(sampler.SamplerError, match="took no samples: Permission denied"):
         sampler.record(["true"], os.environ, Sampling(10, False), tmp_path / "none", 2)
     assert "SYS_PTRACE" in str(sampler.refused("Error: no", "linux"))
-    assert "xctrace record" in str(sampler.refused("Error: no", "darwin"))
+    assert "sudo" in str(sampler.refused("Error: no", "darwin"))
     assert "it gave no reason" in str(sampler.refused(""))
 
 
-def test_help_names_what_macos_has_instead() -> None:
+def test_macos_is_told_what_it_has_instead() -> None:
+    said = sampler.on_macos(["generate", "--prompt", "a b"])
+    assert said.startswith("xctrace record --template 'Time Profiler' --launch -- ")
+    assert said.endswith("-m workbench generate --prompt 'a b'")
     assert "xctrace" in CliRunner().invoke(app, ["profile", "--help"]).stdout

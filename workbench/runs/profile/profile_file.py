@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from workbench import paths
 from workbench.errors import WorkbenchError
@@ -42,7 +43,7 @@ class StackRecord(_Part):
     """A stack, outermost first, and the seconds sampled in it."""
 
     frames: tuple[int, ...]
-    seconds: float
+    seconds: float = Field(ge=0, allow_inf_nan=False)
 
 
 class PhaseRecord(_Part):
@@ -103,17 +104,16 @@ class Profile(_Part):
         return self.profiled_s / min(self.plain_s) - 1 if self.plain_s else None
 
     def sampled(self) -> dict[Stack, float]:
-        """Return the stacks with their frames.
-
-        Raises
-        ------
-        ProfileError   if a stack names a frame that is not there
-        """
+        """Return the stacks with their frames."""
         known = [Frame(one.name, one.place, one.kind) for one in self.frames]
-        try:
-            return {tuple(known[index] for index in one.frames): one.seconds for one in self.stacks}
-        except IndexError as error:
-            raise ProfileError(f"{FILE_NAME} names a frame that it does not hold") from error
+        return {tuple(known[index] for index in one.frames): one.seconds for one in self.stacks}
+
+    @model_validator(mode="after")
+    def _frames_are_there(self) -> Self:
+        named = {index for one in self.stacks for index in one.frames}
+        if named - set(range(len(self.frames))):
+            raise ValueError("a stack names a frame that is not there")
+        return self
 
 
 def folded(stacks: Mapping[Stack, float]) -> tuple[list[FrameRecord], list[StackRecord]]:

@@ -100,6 +100,8 @@ def profile(request: Request, say: Say = lambda line: None) -> Profiled:
 
     Cost    the command two or three times, once slower by the overhead that the profile names.
     """
+    if sys.platform == "darwin":
+        say(f"Apple's own profiler does the same: {sampler.on_macos(request.target.words)}")
     sampler.check()
     run_file = RunFile.create(_begun(request))
     seen = _Seen()

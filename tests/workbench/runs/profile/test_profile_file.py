@@ -42,10 +42,20 @@ def test_what_is_no_profile_is_refused(tmp_path: Path, text: str) -> None:
         profile_file.read(tmp_path)
 
 
-def test_a_stack_of_frames_that_are_not_there_is_refused() -> None:
-    broken = profile(stacks=({"frames": [0, 9], "seconds": 1.0},))
-    with pytest.raises(ProfileError, match="does not hold"):
-        broken.sampled()
+@pytest.mark.parametrize(
+    "stack",
+    [
+        {"frames": [0, 9], "seconds": 1.0},
+        {"frames": [-1], "seconds": 1.0},
+        {"frames": [0], "seconds": -1.0},
+        {"frames": [0], "seconds": "inf"},
+    ],
+)
+def test_a_stack_that_cannot_be_is_refused(tmp_path: Path, stack: dict[str, object]) -> None:
+    told = {**profile().model_dump(mode="json"), "stacks": [stack]}
+    (tmp_path / profile_file.FILE_NAME).write_text(json.dumps(told))
+    with pytest.raises(ProfileError, match="not a readable profile"):
+        profile_file.read(tmp_path)
 
 
 def test_a_folder_without_one(tmp_path: Path) -> None:
