@@ -17,8 +17,8 @@ from markupsafe import Markup
 from workbench.profiling.flame import Node
 from workbench.report.numbers import duration
 
-# Narrower boxes would be less than a pixel wide, and the page as large as the profile.
-LEAST_FRAC = 0.0015
+# Narrower boxes would be 3 pixels wide, single samples in towers of imports that hide the rest.
+LEAST_FRAC = 0.004
 MOST_LEVELS = 48
 ROW_REM = 1.375
 # Of narrower boxes the text is there to be searched, but a letter of it would only be in the way.
