@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from queue import SimpleQueue
 from typing import NamedTuple
 
+from workbench.phases import Phase
 from workbench.tiering.async_io.buffers import address
 from workbench.tiering.async_io.engine import (
     PAGE_BYTES,
@@ -38,6 +39,7 @@ from workbench.tiering.ssd_tier.index import Entry
 _SHARED_BYTES = 2 << 20
 # That one, and the thread that reads, once it has.
 _CHECKERS = 2
+_READS = Phase("tier reads")
 
 
 class Failure(enum.Enum):
@@ -79,6 +81,7 @@ class Landing(NamedTuple):
     payload: memoryview
 
 
+@_READS.timed
 def load(core: Core, wanted: Sequence[Wanted], deadline: Deadline) -> list[Frame | Failure]:
     """Read and verify blocks, in their order.
 

@@ -13,7 +13,7 @@ from workbench.runs.doctor import examine
 NAMES = [
     *("python", "packages", "charts", "import names", "kernelspec", "numba"),
     *("store", "free space", "direct I/O", "page size", "SSD", "read"),
-    *("CPU governor", "chromium", "fio", "fonts", "model", "outputs"),
+    *("CPU governor", "chromium", "fio", "profiler", "counters", "fonts", "model", "outputs"),
 ]
 
 
