@@ -16,6 +16,7 @@ from pathlib import Path
 from workbench import paths
 from workbench.benchmark import kv_store, memory_ceiling
 from workbench.benchmark.findings import PRESETS, Benchmark, Finding, Preset, Row
+from workbench.benchmark.inference_bars import INFERENCE_BENCHMARKS
 from workbench.benchmark.kv_cache_bars import KV_CACHE_BENCHMARKS
 from workbench.benchmark.storage_bars import STORAGE_BENCHMARKS
 from workbench.benchmark.store_bars import STORE_BENCHMARKS
@@ -87,6 +88,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         *STORAGE_BENCHMARKS,
         *STORE_BENCHMARKS,
         *WEIGHTS_BENCHMARKS,
+        *INFERENCE_BENCHMARKS,
         *KV_CACHE_BENCHMARKS,
     )
 }

@@ -16,8 +16,9 @@ from workbench.benchmark.statistics import Claim, Ratio
 Preset = Literal["tiny", "standard", "full"]
 PRESETS: tuple[Preset, ...] = ("tiny", "standard", "full")
 
-# The one unit of which less is better; all others are rates.
-SECONDS = "s"
+# The units of which less is better; all others are rates.
+SECONDS, MEMORY = "s", "MB"
+_COSTS = frozenset((SECONDS, MEMORY))
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +27,13 @@ class Row:
 
     Attributes
     ----------
-    ratio, low, high : float   median and interval of case over ceiling (or baseline); of times, of
-                               ceiling over case, so that more is always better
+    ratio, low, high : float   median and interval of case over ceiling (or baseline); of times and
+                               memory, of ceiling over case, so that more is always better
     bar : str or None          what the ratio must reach, e.g. ``">= 0.9x"``
     met : bool or None         True only when the whole interval passes the bar, or, where the bar
                                says so, the median
     ceiling : float            median rate of what the case is held against, in ``unit``; or a time,
-                               measured or allowed, where the unit is ``"s"``
+                               measured or allowed, where the unit is ``"s"``; or memory, ``"MB"``
     """
 
     bench: str
@@ -49,7 +50,7 @@ class Row:
     @property
     def value(self) -> float:
         """Return what the case itself reached, in ``unit``."""
-        return self.ceiling / self.ratio if self.unit == SECONDS else self.ceiling * self.ratio
+        return self.ceiling / self.ratio if self.unit in _COSTS else self.ceiling * self.ratio
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,3 +95,11 @@ def test_without_fio_the_bare_loop_is_the_storage_ceiling() -> None:
     keys = {"tier": "device", "case": "block_kib=16", "variant": "raw_loop"}
     loop = metrics.rows("storage_read", "GB/s", [0.25], **keys)
     assert standing(pl.concat([rows, loop]), targets.STORAGE.name)["ceiling"] == 0.25
+
+
+def test_latencies_are_percentiles_of_the_real_models_tokens() -> None:
+    rows = metrics.rows("decode_latency", "ms", [*range(1, 100), 130], variant="exact_float32")
+    p99, p50 = (standing(rows, one.name) for one in (targets.LATENCY, targets.LATENCY_P50))
+    assert (p99["here"], p99["standing"]) == (130, "open")
+    assert (p50["here"], p50["standing"]) == (51, "open")
+    assert targets.latency_ms(rows.head(49), 50) == 25

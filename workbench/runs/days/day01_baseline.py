@@ -33,6 +33,7 @@ class Day01Plan:
     store_tokens : int           tokens stored in one timed round
     memory_mib : int             size of the buffer that memory is read from and copied to
     hot_tokens : int             tokens that the hot tier holds while storing
+    latency_tokens : int         tokens that the real model decodes, each timed
     """
 
     block_kib: tuple[int, ...]
@@ -44,12 +45,13 @@ class Day01Plan:
     store_tokens: int
     memory_mib: int
     hot_tokens: int
+    latency_tokens: int
 
 
 _PLANS: dict[Preset, Day01Plan] = {
-    "tiny": Day01Plan((4, 64, 1024), 64, 1, 10, 80, 1, 4, 64, 64),
-    "standard": Day01Plan((4, 16, 64, 256, 1024), 512, 4, 20, 300, 3, 16, 256, 65536),
-    "full": Day01Plan((4, 16, 64, 256, 1024), 2048, 16, 40, 1000, 5, 32, 512, 65536),
+    "tiny": Day01Plan((4, 64, 1024), 64, 1, 10, 80, 1, 4, 64, 64, 2),
+    "standard": Day01Plan((4, 16, 64, 256, 1024), 512, 4, 20, 300, 3, 16, 256, 65536, 20),
+    "full": Day01Plan((4, 16, 64, 256, 1024), 2048, 16, 40, 1000, 5, 32, 512, 65536, 100),
 }
 
 
@@ -76,6 +78,7 @@ class Day01Params(DayParams):
             memory_mib=preset.memory_mib,
             # One token of the seed geometry takes 1 MiB, so the small preset also caps memory.
             hot_tokens=min(self.hot_tokens, preset.hot_tokens),
+            latency_tokens=preset.latency_tokens,
         )
 
 

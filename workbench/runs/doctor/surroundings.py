@@ -13,6 +13,8 @@ from pathlib import Path
 from workbench import datasets, paths
 from workbench.benchmark import fio as fio_program
 from workbench.benchmark.machine import UNKNOWN, identify
+from workbench.benchmark.peers.llama_cpp_peer import LlamaCppPeer
+from workbench.benchmark.peers.torch_peer import TorchPeer
 from workbench.profiling import counters, sampler
 from workbench.runs.doctor.finding import Checks, Finding, fail, ok, warn
 
@@ -45,6 +47,19 @@ def fio() -> Finding:
         return ok("found")
     found = "not found: storage is held against our own raw reads"
     return warn(found, _install("fio"))
+
+
+def peers() -> Finding:
+    """Check for the engines that benchmarks run beside ours; they are optional."""
+    names = {peer.name: peer.available() for peer in (LlamaCppPeer, TorchPeer)}
+    present = [name for name, is_there in names.items() if is_there]
+    absent = [name for name, is_there in names.items() if not is_there]
+    if LlamaCppPeer.available():
+        rest = f"; not {', '.join(absent)}" if absent else ""
+        return ok(f"{', '.join(present)}{rest}")
+    # Nothing needs them but the rows that compare with them.
+    found = f"{', '.join(absent)} not installed: benchmarks show our rates alone"
+    return warn(found, LlamaCppPeer.enable)
 
 
 def _install(package: str) -> str:
@@ -103,6 +118,7 @@ CHECKS: Checks = {
     "fio": fio,
     "profiler": profiler,
     "counters": hardware_counters,
+    "peers": peers,
     "fonts": fonts,
     "model": model,
     "outputs": outputs,

@@ -73,3 +73,20 @@ def test_outputs_that_cannot_be_written_fail(
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("WORKBENCH_RUNS", str(tmp_path / "file"))
     assert surroundings.outputs().status == "fail"
+
+
+def test_peers_are_named_with_their_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKBENCH_PEERS", str(tmp_path))
+    missing = surroundings.peers()
+    assert missing.status == "warn"
+    assert missing.fix.startswith("make peers")
+    assert "llama.cpp, transformers not installed" in missing.found
+    (tmp_path / ".llama").touch()
+    assert surroundings.peers().found == "llama.cpp; not transformers"
+    (tmp_path / ".torch").touch()
+    assert (surroundings.peers().status, surroundings.peers().found) == (
+        "ok",
+        "llama.cpp, transformers",
+    )
