@@ -19,6 +19,7 @@ import numpy as np
 from numba import njit
 
 from kernels.atomics import load_int64
+from kernels.by_address import Entry
 from kernels.exponential import exponential
 from kernels.kv_tile import INT8, TILE_TOKENS, Heads, Run, widen, widen_keys
 from kernels.matvec import address_of
@@ -89,7 +90,9 @@ class _Tile(NamedTuple):
     values : int    [64, dim]
     scores : int    [batch, 64]
     factors : int   [batch]
-    dim : int
+    dim : int       values a head
+    position : int  of the first key
+    n_keys : int    up to 64
     """
 
     keys: int
@@ -97,6 +100,8 @@ class _Tile(NamedTuple):
     scores: int
     factors: int
     dim: int
+    position: int
+    n_keys: int
 
 
 def scratch_floats(dim: int) -> int:
@@ -104,14 +109,15 @@ def scratch_floats(dim: int) -> int:
     return 2 * TILE_TOKENS * dim + _BATCH * (TILE_TOKENS + 1)
 
 
-@njit(cache=True, nogil=True)
-def _tile_at(scratch, dim):
+@njit(cache=True, nogil=True, forceinline=True)
+def _tile_at(scratch, dim, position, n_keys):
     values = scratch + 4 * TILE_TOKENS * dim
     scores = values + 4 * TILE_TOKENS * dim
-    return _Tile(scratch, values, scores, scores + 4 * _BATCH * TILE_TOKENS, dim)
+    factors = scores + 4 * _BATCH * TILE_TOKENS
+    return _Tile(scratch, values, scores, factors, dim, position, n_keys)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _eight_scores(query, keys, dim):
     """Return the products of a query with eight keys."""
     a, b, c, d = zeros(), zeros(), zeros(), zeros()
@@ -131,7 +137,7 @@ def _eight_scores(query, keys, dim):
     return sums_of(a, b, c, d, e, f, g, h)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _score(query, tile, scores, visible):
     """Write the scores of the visible keys, -inf behind them; return the largest."""
     scale = splat(np.float32(1 / math.sqrt(float(tile.dim))))
@@ -144,7 +150,7 @@ def _score(query, tile, scores, visible):
     return largest_of(peaks)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _exponentiate(scores, visible, peak):
     """Replace scores by their exponentials below the peak; return their sum."""
     total, low = zeros(), splat(peak)
@@ -155,7 +161,7 @@ def _exponentiate(scores, visible, peak):
     return sum_of(total)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _weigh(queries, index, tile, number, visible):
     """Turn a tile's keys into weights of one query, and say by what its output shrinks for them.
 
@@ -173,7 +179,7 @@ def _weigh(queries, index, tile, number, visible):
     store_float(queries.sums + 4 * index, sums * factor + total)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _gather_eight(out, values, row, weights, visible, factor):
     """Fold the weighted values into 64 columns of the output at an address."""
     a, b = load(out) * factor, load(out + _VECTOR) * factor
@@ -201,7 +207,7 @@ def _gather_eight(out, values, row, weights, visible, factor):
     store(out + 7 * _VECTOR, h)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _gather_one(out, values, row, weights, visible, factor):
     """Fold the weighted values into 8 columns of the output at an address."""
     total = load(out) * factor
@@ -211,7 +217,7 @@ def _gather_one(out, values, row, weights, visible, factor):
     store(out, total)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _gather(queries, index, tile, number, visible):
     """Fold a tile's weighted values into one query's output."""
     weights = tile.scores + 4 * TILE_TOKENS * number
@@ -226,32 +232,47 @@ def _gather(queries, index, tile, number, visible):
         column += _VECTOR
 
 
-@njit(cache=True, nogil=True)
-def _fold_batch(queries, n_heads, tile, span, tokens, heads):
-    """Fold a tile into the queries of a range of tokens and heads, at most `_BATCH`."""
-    position, n_keys = span
-    first_token, last_token, step = tokens
-    first_head, last_head = heads
+@njit(cache=True, nogil=True, forceinline=True)
+def _visible(queries, token, tile):
+    """Return how many of a tile's keys a token of the batch sees."""
+    return min(tile.n_keys, queries.position + token + 1 - tile.position)
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _weigh_batch(queries, n_heads, tile, tokens, heads):
+    """Turn a tile's keys into weights of the queries of some tokens and heads."""
     number = 0
-    for token in range(first_token, last_token, step):
-        visible = min(n_keys, queries.position + token + 1 - position)
-        for head in range(first_head, last_head):
+    for token in range(tokens[0], tokens[1], tokens[2]):
+        visible = _visible(queries, token, tile)
+        for head in range(heads[0], heads[1]):
             if visible > 0:
                 _weigh(queries, token * n_heads + head, tile, number, visible)
             number += 1
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _gather_batch(queries, n_heads, tile, tokens, heads):
+    """Fold a tile's values into the outputs of the same queries."""
     number = 0
-    for token in range(first_token, last_token, step):
-        visible = min(n_keys, queries.position + token + 1 - position)
-        for head in range(first_head, last_head):
+    for token in range(tokens[0], tokens[1], tokens[2]):
+        visible = _visible(queries, token, tile)
+        for head in range(heads[0], heads[1]):
             if visible > 0:
                 _gather(queries, token * n_heads + head, tile, number, visible)
             number += 1
 
 
-@njit(cache=True, nogil=True)
-def _fold_tile(queries, heads, kv_head, tile, span, share):
-    """Fold a tile of one key-value head into all queries of a share."""
+@njit(cache=True, nogil=True, forceinline=True)
+def _fold_tile(queries, heads, kv_head, source, tile, share):
+    """Fold a tile of one key-value head into all queries of a share.
+
+    ``source`` are the addresses of the block's K, V and scales and the tile's first token in it.
+    """
+    k, v, k_scales, v_scales, first_token = source
     group = heads.query // heads.kv
+    tokens = first_token, tile.n_keys
+    widen_keys(k, k_scales, heads, kv_head, tokens, tile.keys)
+    have_values = False
     # Groups of more heads than a batch holds pass in parts.
     for start in range(kv_head * group, (kv_head + 1) * group, _BATCH):
         first = max(share.first_head, start)
@@ -260,15 +281,13 @@ def _fold_tile(queries, heads, kv_head, tile, span, share):
             continue
         stretch = _BATCH // (last - first) * share.step
         for token in range(share.first_token, queries.n_tokens, stretch):
-            tokens = token, min(token + stretch, queries.n_tokens), share.step
-            _fold_batch(queries, heads.query, tile, span, tokens, (first, last))
-
-
-@njit(cache=True, nogil=True)
-def _block_at(run, token):
-    """Return the address of the block that holds a token of the run, or of the run's last one."""
-    token = min(token, run.n_tokens - 1)
-    return run.memory + load_int64(run.slots + 8 * (token // run.block_tokens)) * run.row_bytes
+            batch = token, min(token + stretch, queries.n_tokens), share.step
+            _weigh_batch(queries, heads.query, tile, batch, (first, last))
+            if not have_values:
+                # Only now: the keys were still in the first-level cache.
+                widen(v, v_scales, heads, kv_head, tokens, tile.values, (4, 4 * heads.dim))
+                have_values = True
+            _gather_batch(queries, heads.query, tile, batch, (first, last))
 
 
 @njit(cache=True, nogil=True)
@@ -278,25 +297,23 @@ def attend(queries, heads, run, share):
     Every query sees the keys of its own position and below. Runs must come in the order of
     positions; see `Queries`, `Heads`, `Run` and `Share`.
     """
-    tile = _tile_at(share.scratch, heads.dim)
-    group = heads.query // heads.kv
     if share.first_head >= share.last_head:
         return
+    group = heads.query // heads.kv
+    first, last = share.first_head // group, (share.last_head - 1) // group
     end = min(run.n_tokens, queries.position + queries.n_tokens - run.position)
-    row = 4 * heads.dim
     for start in range(0, end, run.block_tokens):
-        block = _block_at(run, start)
-        ahead = _block_at(run, start + run.block_tokens) - block
+        slot = load_int64(run.slots + 8 * (start // run.block_tokens))
+        block = run.memory + slot * run.row_bytes
+        parts = block + run.k, block + run.v, block + run.k_scales, block + run.v_scales
         n_block = min(run.block_tokens, end - start)
         for token in range(0, n_block, TILE_TOKENS):
-            tokens = token, min(TILE_TOKENS, n_block - token)
-            span = run.position + start + token, tokens[1]
-            for head in range(share.first_head // group, (share.last_head - 1) // group + 1):
-                keys, values = block + run.k, block + run.v
-                widen_keys(keys, block + run.k_scales, heads, head, tokens, tile.keys, ahead)
-                scales = block + run.v_scales
-                widen(values, scales, heads, head, tokens, tile.values, (4, row), ahead)
-                _fold_tile(queries, heads, head, tile, span, share)
+            position = run.position + start + token
+            n_keys = min(TILE_TOKENS, n_block - token)
+            tile = _tile_at(share.scratch, heads.dim, position, n_keys)
+            source = parts[0], parts[1], parts[2], parts[3], token
+            for head in range(first, last + 1):
+                _fold_tile(queries, heads, head, source, tile, share)
 
 
 @njit(cache=True, nogil=True)
@@ -317,6 +334,24 @@ def finish(queries, heads, first, last):
         for at in range(0, 4 * heads.dim, _VECTOR):
             out = queries.out + 4 * index * heads.dim + at
             store(out, load(out) / total)
+
+
+def _attend(
+    values, peaks, sums, out, position, n_tokens,
+    query, kv, dim, dtype,
+    memory, row_bytes, slots, k, v, k_scales, v_scales, block_tokens, run_position, run_tokens,
+    first_token, step, first_head, last_head, scratch,
+):  # fmt: skip
+    queries = Queries(values, peaks, sums, out, position, n_tokens)
+    run = Run(
+        memory, row_bytes, slots, k, v, k_scales, v_scales, block_tokens, run_position, run_tokens
+    )
+    share = Share(first_token, step, first_head, last_head, scratch)
+    attend(queries, Heads(query, kv, dim, dtype), run, share)
+
+
+# `attend`, for callers that are not to contain it: the fields of its arguments in their order.
+ATTEND = Entry(_attend)
 
 
 class Cache(NamedTuple):

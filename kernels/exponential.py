@@ -43,7 +43,7 @@ _C3, _C4, _C5 = (
 _ONE, _MINUS_ONE = np.float32(1), np.float32(-1)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def exponential(x):
     """Return e to the power of each lane of a `Float8`; 0 below -87.3."""
     minus = splat(_MINUS_ONE)

@@ -4,16 +4,25 @@ Follows: llama.cpp's repacked rows; done once, when a model is loaded.
 Leaves out: what the parts of a block mean (workbench/inference/weight_layouts.py).
 
 A block is a row of uint16 words. Word w of row r of a group goes to ``bases[w] + r * steps[w]`` of
-the group's block: steps of 1 put the rows' float16 side by side, steps of 2 their four bytes.
+the group's block: steps of 1 put the rows' float16 side by side; steps of 2 their four bytes, so
+words with that step come in pairs.
 """
 
 from __future__ import annotations
 
+import ctypes
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
 
 from kernels.record import Kernel, exact, register
+from kernels.simd import _pointer, _with_twin
 from kernels.vectors import LANES
+
+_PAIR = 2
 
 
 def reference(rows: np.ndarray, bases: np.ndarray, steps: np.ndarray, packed: np.ndarray) -> None:
@@ -22,7 +31,7 @@ def reference(rows: np.ndarray, bases: np.ndarray, steps: np.ndarray, packed: np
     Parameters
     ----------
     rows : uint16[n_rows, n_blocks, n_words]           read
-    bases, steps : int64[n_words]                      read
+    bases, steps : int64[n_words]                      read; steps 1 or 2
     packed : uint16[n_groups, n_blocks, 8 * n_words]   written; n_groups = ceil(n_rows / 8)
     """
     n_rows, n_blocks, n_words = rows.shape
@@ -40,16 +49,50 @@ def numpy(rows, bases, steps, packed):
         packed[: len(of_lane), :, bases + lane * steps] = of_lane
 
 
+def _move(bits: int) -> tuple[Any, Callable[..., ir.Value]]:
+    """Return the code that copies a few bits from one address to another, any alignment."""
+    word = ir.IntType(bits)
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
+        to, source = (_pointer(builder, address, word) for address in arguments)
+        builder.store(builder.load(source, align=1), to, align=1)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp), generate
+
+
+@_with_twin(lambda to, source: ctypes.memmove(int(to), int(source), 2))
+def _move_one(typing_context, to, source):
+    """Copy a word."""
+    return _move(16)
+
+
+@_with_twin(lambda to, source: ctypes.memmove(int(to), int(source), 4))
+def _move_two(typing_context, to, source):
+    """Copy two words."""
+    return _move(32)
+
+
 @njit(cache=True, nogil=True)
-def _words(rows, bases, steps, packed):
+def _words(rows, singles, pairs, bases, packed):
+    # By addresses: indices, which might be negative, take four times as long.
     n_rows, n_blocks, n_words = rows.shape
-    for start in range(0, n_rows, LANES):
-        group = start // LANES
-        for block in range(n_blocks):
-            for lane in range(min(LANES, n_rows - start)):
-                for word in range(n_words):
-                    place = bases[word] + lane * steps[word]
-                    packed[group, block, place] = rows[start + lane, block, word]
+    row_bytes = 2 * n_blocks * n_words
+    for row in range(0, n_rows, LANES):
+        lanes = min(LANES, n_rows - row)
+        source = rows.ctypes.data + row * row_bytes
+        to = packed.ctypes.data + row * row_bytes
+        for _ in range(n_blocks):
+            for word in singles:
+                place, word_at = to + 2 * bases[word], source + 2 * word
+                for lane in range(lanes):
+                    _move_one(place + 2 * lane, word_at + lane * row_bytes)
+            for word in pairs:
+                place, word_at = to + 2 * bases[word], source + 2 * word
+                for lane in range(lanes):
+                    _move_two(place + 4 * lane, word_at + lane * row_bytes)
+            source += 2 * n_words
+            to += 2 * LANES * n_words
 
 
 def interleave(rows: np.ndarray, bases: np.ndarray, steps: np.ndarray, packed: np.ndarray) -> None:
@@ -67,10 +110,14 @@ def interleave(rows: np.ndarray, bases: np.ndarray, steps: np.ndarray, packed: n
                 f"{name} is {array.dtype}{list(array.shape)}, contiguous: "
                 f"{array.flags.c_contiguous}; pass {np.dtype(dtype)}{list(expected)}"
             )
+    pairs = np.flatnonzero(steps == _PAIR)
+    together = bases[pairs[1::2]] - bases[pairs[: len(pairs) // 2 * 2 : 2]]
+    if len(pairs) % 2 or not (together == 1).all() or not np.isin(steps, (1, _PAIR)).all():
+        raise ValueError(f"steps {steps} must be 1, or 2 for pairs of words that stay together")
     top = bases + (LANES - 1) * steps
-    if n_words and not (bases.min() >= 0 and steps.min() >= 0 and top.max() < LANES * n_words):
+    if n_words and not (bases.min() >= 0 and top.max() < LANES * n_words):
         raise ValueError(f"words would land at {bases.min()}..{top.max()} of {LANES * n_words}")
-    _words(rows, bases, steps, packed)
+    _words(rows, np.flatnonzero(steps == 1), pairs[::2], bases, packed)
 
 
 def make_inputs(rng: np.random.Generator, size: int) -> tuple[np.ndarray, ...]:

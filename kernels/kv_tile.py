@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from numba import njit
 
-from kernels.simd import LINE_BYTES, prefetch
 from kernels.vectors import LANES, load, load_half_splat, load_halves, load_int8s, store
 
 FLOAT32, FLOAT16, INT8 = range(3)
@@ -59,43 +58,37 @@ class Run(NamedTuple):
     n_tokens: int
 
 
-@njit(cache=True, nogil=True)
-def _widen_float32(source, n_tokens, stride, to, steps, dim, ahead):
+@njit(cache=True, nogil=True, forceinline=True)
+def _widen_float32(source, n_tokens, stride, to, steps, dim):
     column_step, row_step = steps
     for _ in range(n_tokens):
-        for line in range(0, 4 * dim, LINE_BYTES):
-            prefetch(source + ahead + line)
         for at in range(0, dim, LANES):
             store(to + at * column_step, load(source + 4 * at))
         source, to = source + stride, to + row_step
 
 
-@njit(cache=True, nogil=True)
-def _widen_float16(source, n_tokens, stride, to, steps, dim, ahead):
+@njit(cache=True, nogil=True, forceinline=True)
+def _widen_float16(source, n_tokens, stride, to, steps, dim):
     column_step, row_step = steps
     for _ in range(n_tokens):
-        for line in range(0, 2 * dim, LINE_BYTES):
-            prefetch(source + ahead + line)
         for at in range(0, dim, LANES):
             store(to + at * column_step, load_halves(source + 2 * at))
         source, to = source + stride, to + row_step
 
 
-@njit(cache=True, nogil=True)
-def _widen_int8(source, n_tokens, stride, to, steps, dim, ahead, scales):
+@njit(cache=True, nogil=True, forceinline=True)
+def _widen_int8(source, n_tokens, stride, to, steps, dim, scales):
     scales, scale_stride = scales
     column_step, row_step = steps
     for _ in range(n_tokens):
-        for line in range(0, dim, LINE_BYTES):
-            prefetch(source + ahead + line)
         factor = load_half_splat(scales)
         for at in range(0, dim, LANES):
             store(to + at * column_step, load_int8s(source + at) * factor)
         source, to, scales = source + stride, to + row_step, scales + scale_stride
 
 
-@njit(cache=True, nogil=True)
-def widen(part, scales, heads, head, tokens, to, steps, ahead):
+@njit(cache=True, nogil=True, forceinline=True)
+def widen(part, scales, heads, head, tokens, to, steps):
     """Write one head's values as float32, every eight columns of a token together.
 
     Parameters
@@ -107,23 +100,22 @@ def widen(part, scales, heads, head, tokens, to, steps, ahead):
     to : int             address of the first token's first values
     steps : tuple        bytes from one column to the next, of which every eighth counts, and from
                          one token to the next: 4 and 4 * dim for float32[n_tokens, dim]
-    ahead : int          bytes to what will be widened next, to be asked for; any number does
     """
     first, n_tokens = tokens
     value_bytes = 4 if heads.dtype == FLOAT32 else 2 if heads.dtype == FLOAT16 else 1
     stride = heads.kv * heads.dim * value_bytes
     source = part + first * stride + head * heads.dim * value_bytes
     if heads.dtype == FLOAT16:
-        _widen_float16(source, n_tokens, stride, to, steps, heads.dim, ahead)
+        _widen_float16(source, n_tokens, stride, to, steps, heads.dim)
     elif heads.dtype == FLOAT32:
-        _widen_float32(source, n_tokens, stride, to, steps, heads.dim, ahead)
+        _widen_float32(source, n_tokens, stride, to, steps, heads.dim)
     else:
         of_head = scales + 2 * (first * heads.kv + head), 2 * heads.kv
-        _widen_int8(source, n_tokens, stride, to, steps, heads.dim, ahead, of_head)
+        _widen_int8(source, n_tokens, stride, to, steps, heads.dim, of_head)
 
 
-@njit(cache=True, nogil=True)
-def widen_keys(part, scales, heads, head, tokens, to, ahead):
+@njit(cache=True, nogil=True, forceinline=True)
+def widen_keys(part, scales, heads, head, tokens, to):
     """Write one head's keys eight tokens at a time: float32[ceil(n / 8), dim / 8, 8, 8].
 
     The same eight columns of eight tokens lie side by side, so that products with a query need no
@@ -133,4 +125,4 @@ def widen_keys(part, scales, heads, head, tokens, to, ahead):
     for token in range(0, n_tokens, LANES):
         eight = first + token, min(LANES, n_tokens - token)
         place = to + 4 * token * heads.dim
-        widen(part, scales, heads, head, eight, place, (4 * LANES, 4 * LANES), ahead)
+        widen(part, scales, heads, head, eight, place, (4 * LANES, 4 * LANES))

@@ -42,6 +42,9 @@ PLAN = np.dtype(
         ("counters", np.int64),
         ("step", np.int64),
         ("layer", np.int64),
+        # Addresses of compiled functions: `matrix.PRODUCT` and `attention.ATTEND`.
+        ("product", np.int64),
+        ("attend", np.int64),
         # The model.
         ("embedding", np.int64),
         ("epsilon", np.float64),

@@ -15,11 +15,11 @@ from numba import njit
 
 from kernels import attention
 from kernels.activation_quant import quantize
-from kernels.attention import Queries, Share
+from kernels.attention import Queries
+from kernels.by_address import call
 from kernels.dot import BLOCK
-from kernels.kv_tile import Heads, Run
+from kernels.kv_tile import Heads
 from kernels.llama_plan import ADDRESS, GROUPS, LAYOUT, ROW_VALUES
-from kernels.matrix import multiply
 from kernels.matvec import Activations, Output
 from kernels.rms_norm import norm_row
 from kernels.rope import turn_row
@@ -27,7 +27,7 @@ from kernels.swiglu import gate_row
 from kernels.team import meet, share
 from kernels.vectors import LANES, load, store
 
-_begin, _attend, _finish = attention.begin, attention.attend, attention.finish
+_begin, _finish = attention.begin, attention.finish
 
 
 @njit(cache=True, nogil=True)
@@ -51,17 +51,25 @@ def _activations(plan, floats, stride, n_tokens):
 @njit(cache=True, nogil=True)
 def _product(plan, matrix, activations, output, thread):
     """Write this thread's share of a matrix product."""
-    groups = share(matrix[GROUPS], thread, plan.n_threads)
-    of_rows = Activations(
-        activations.values,
-        activations.scales,
-        activations.sums,
-        activations.floats,
-        matrix[ROW_VALUES],
-        activations.stride,
-        activations.n_tokens,
+    first, last = share(matrix[GROUPS], thread, plan.n_threads)
+    call(
+        plan.product,
+        (
+            matrix[LAYOUT],
+            matrix[ADDRESS],
+            first,
+            last,
+            activations.values,
+            activations.scales,
+            activations.sums,
+            activations.floats,
+            matrix[ROW_VALUES],
+            activations.stride,
+            activations.n_tokens,
+            output.address,
+            output.stride,
+        ),
     )
-    multiply(matrix[LAYOUT], matrix[ADDRESS], groups, of_rows, output)
 
 
 @njit(cache=True, nogil=True)
@@ -130,27 +138,43 @@ def project(plan, layer, thread):
 @njit(cache=True, nogil=True)
 def attend(plan, thread):
     """Attend to the plan's run of cached blocks."""
-    scratch = plan.scratch + thread * plan.scratch_stride
+    first_token, step, first_head, last_head = 0, 1, 0, plan.query_heads
     if plan.n_tokens < 2 * plan.n_threads:
         # Too few tokens to share out evenly: share out the heads.
-        first, last = share(plan.query_heads, thread, plan.n_threads)
-        part = Share(0, 1, first, last, scratch)
+        first_head, last_head = share(plan.query_heads, thread, plan.n_threads)
     else:
         # Every n-th token, as later ones see more.
-        part = Share(thread, plan.n_threads, 0, plan.query_heads, scratch)
-    run = Run(
-        plan.run_memory,
-        plan.run_row_bytes,
-        plan.run_slots,
-        plan.run_k,
-        plan.run_v,
-        plan.run_k_scales,
-        plan.run_v_scales,
-        plan.run_block_tokens,
-        plan.run_position,
-        plan.run_tokens,
+        first_token, step = thread, plan.n_threads
+    call(
+        plan.attend,
+        (
+            plan.queries,
+            plan.peaks,
+            plan.weights,
+            plan.gathered,
+            plan.position,
+            plan.n_tokens,
+            plan.query_heads,
+            plan.kv_heads,
+            plan.head_dim,
+            plan.kv_dtype,
+            plan.run_memory,
+            plan.run_row_bytes,
+            plan.run_slots,
+            plan.run_k,
+            plan.run_v,
+            plan.run_k_scales,
+            plan.run_v_scales,
+            plan.run_block_tokens,
+            plan.run_position,
+            plan.run_tokens,
+            first_token,
+            step,
+            first_head,
+            last_head,
+            plan.scratch + thread * plan.scratch_stride,
+        ),
     )
-    _attend(_queries(plan), _heads(plan), run, part)
 
 
 @njit(cache=True, nogil=True)

@@ -19,7 +19,7 @@ _project, _attend = llama_steps.project, llama_steps.attend
 _complete, _logits = llama_steps.complete, llama_steps.logits
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _perform(plan, layers, thread):
     """Do a thread's share of the plan's step."""
     step, number = plan.step, plan.layer

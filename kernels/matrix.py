@@ -20,6 +20,8 @@ from kernels import (
     matvec_q6_k,
     matvec_q8_0,
 )
+from kernels.by_address import Entry
+from kernels.matvec import Activations, Output
 
 Q4_0, Q4_1, Q8_0, Q4_K, Q6_K, BYTES, FLOAT16, FLOAT32 = range(8)
 
@@ -70,3 +72,26 @@ def multiply(layout, weights, groups, activations, output):
         _multiply_bytes(weights, first, last, activations, output)
     else:
         _multiply_floats(weights, layout == FLOAT16, groups, activations, output)
+
+
+def _product(
+    layout,
+    weights,
+    first,
+    last,
+    values,
+    scales,
+    sums,
+    floats,
+    n_values,
+    stride,
+    n_tokens,
+    address,
+    output_stride,
+):
+    activations = Activations(values, scales, sums, floats, n_values, stride, n_tokens)
+    multiply(layout, weights, (first, last), activations, Output(address, output_stride))
+
+
+# `multiply`, for callers that are not to contain it: the fields of its arguments in their order.
+PRODUCT = Entry(_product)

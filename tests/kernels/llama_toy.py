@@ -3,7 +3,7 @@
 import numpy as np
 
 from kernels import matrix, team
-from kernels.attention import scratch_floats
+from kernels.attention import ATTEND, scratch_floats
 from kernels.llama_plan import blank_layers, blank_plan
 
 EMBEDDING, INNER, HEADS, KV_HEADS, DIM, VOCAB, LAYERS = 40, 24, 4, 2, 8, 30, 2
@@ -96,6 +96,7 @@ class Toy:
         plan.scratch = self._address(np.zeros((n_threads, stride), np.float32))
         plan.scratch_stride = 4 * stride
         self.counters = team.lines(n_threads)
+        plan.product, plan.attend = matrix.PRODUCT.address, ATTEND.address
         plan.n_threads, plan.counters = n_threads, team.first_line(self.counters)
         plan.embedding, plan.epsilon, plan.hidden_stride, plan.gate_stride = (
             EMBEDDING,

@@ -32,4 +32,8 @@ def test_refusals_name_the_array():
     with pytest.raises(ValueError, match="rows is int16"):
         interleave(rows.view(np.int16), bases, steps, packed)
     with pytest.raises(ValueError, match=r"words would land at 0\.\.\d+ of 40"):
+        interleave(rows, bases + np.array([0, 0, 0, 9, 9]), steps, packed)
+    with pytest.raises(ValueError, match="pairs of words that stay together"):
         interleave(rows, bases + np.array([0, 0, 0, 0, 9]), steps, packed)
+    with pytest.raises(ValueError, match="must be 1, or 2"):
+        interleave(rows, bases, steps + 1, packed)

@@ -15,7 +15,7 @@ def test_one_heads_tokens_come_out_side_by_side(dtype, code):
     scales = rng.random((9, 2)).astype(np.float16)
     out = np.zeros((5, 16), np.float32)
     heads = Heads(query=4, kv=2, dim=16, dtype=code)
-    widen(part.ctypes.data, scales.ctypes.data, heads, 1, (2, 4), out.ctypes.data, (4, 64), 0)
+    widen(part.ctypes.data, scales.ctypes.data, heads, 1, (2, 4), out.ctypes.data, (4, 64))
     expected = part[2:6, 1].astype(np.float32)
     if code == INT8:
         expected = expected * scales[2:6, 1, None].astype(np.float32)
@@ -27,7 +27,7 @@ def test_keys_lie_in_eights():
     part = np.random.default_rng(1).standard_normal((20, 2, 16), dtype=np.float32)
     out = np.zeros((2, 2, 8, 8), np.float32)
     heads = Heads(query=4, kv=2, dim=16, dtype=FLOAT32)
-    widen_keys(part.ctypes.data, 0, heads, 1, (3, 11), out.ctypes.data, 0)
+    widen_keys(part.ctypes.data, 0, heads, 1, (3, 11), out.ctypes.data)
     for token in range(11):
         eight, place = divmod(token, 8)
         np.testing.assert_array_equal(out[eight, :, place].ravel(), part[3 + token, 1])

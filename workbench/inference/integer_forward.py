@@ -55,8 +55,10 @@ class IntegerForward:
             runs = sequence.runs(0)
             run = next(runs)
             if self._holds_all(run, position + n_tokens):
-                self._pass_hot(run, sequence, keys, values)
-                next(runs, None)  # ends the walk, which has kept the blocks in their places
+                try:
+                    self._pass_hot(run, sequence, keys, values)
+                finally:
+                    next(runs, None)  # ends the walk, which kept the blocks in their places
             else:
                 self._pass_cold(run, runs, sequence, keys, values)
 

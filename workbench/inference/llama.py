@@ -81,7 +81,7 @@ class LlamaModel(Closing):
         GGUFError    if the file is damaged or its model is not computed here
         UsageError   if an argument is out of range, or the weights would not fit into memory
 
-        Cost    packing the weights, about 1 GB/s a thread; exact: nothing.
+        Cost    reading and packing the weights, about 1.1 GB/s a thread; exact: nothing.
         """
         threads = available_threads() if threads is None else threads
         _check_arguments(threads, batch_tokens)

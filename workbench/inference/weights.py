@@ -14,20 +14,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from kernels.dequantize import dequantize
 from kernels.interleave import interleave
 from kernels.llama_plan import blank_layers
 from workbench.inference.llama_config import LlamaConfig
 from workbench.inference.tensor_names import OUTPUT_NORM, layer_names, output_name
 from workbench.inference.weight_layouts import LAYOUTS, WeightLayout
 from workbench.tiering import memory
-from workbench.tiering.mmap_gguf import ModelMap, Tensor, dequantized
+from workbench.tiering.mmap_gguf import ModelMap, Tensor
+from workbench.tiering.mmap_gguf.open_file import OpenFile
 
 _ROWS = 8
 _PAD = 32  # rows of activations are padded to a multiple of it
 # Read beyond the last matrix's end by what is asked for ahead; also aligns each matrix.
 _ALIGN_BYTES = 64
-# Packed at once by one thread: enough to be worth its call, little beside the memory limit.
-_CHUNK_VALUES = 4 << 20
+# Read and packed at once by one thread; 64 KiB takes twice the time, 4 MiB no less.
+_CHUNK_BYTES = 1 << 20
 _MATRICES = ("query", "key", "value", "attention_output", "gate", "up", "down")
 _BIASES = ("query_bias", "key_bias", "value_bias")
 
@@ -90,25 +92,22 @@ def load_weights(model: ModelMap, config: LlamaConfig, threads: int = 1) -> Llam
     UsageError   if they would not fit into memory
     GGUFError    if the file changed since it was opened
 
-    Cost    about 1 GB/s a thread; memory as the file's, more only for Q5 types, Q4_K and bfloat16.
+    Cost    about 1.1 GB/s of the file a thread; memory as the file's, more for Q5 types, Q4_K, BF16.
     """
+    vectors = {name: _vector(model, name) for name in _vector_names(config)}
     tensors = [model.tensor(name) for name in _matrix_names(config)]
-    sizes = [_packed_bytes(tensor) for tensor in tensors]
-    total = sum(sizes) + _ALIGN_BYTES
+    total = sum(map(_packed_bytes, tensors)) + _ALIGN_BYTES
     memory.require_memory(total, f"the weights of {model.header.path.name}", "use a smaller model")
     whole = memory.allocate(total)
-    matrices: dict[str, PackedMatrix] = {}
+    matrices = _placed(tensors, whole)
     with ThreadPoolExecutor(threads) as pool:
-        jobs = []
-        start = 0
-        for tensor, size in zip(tensors, sizes, strict=True):
-            matrix = _place(tensor, whole[start : start + size])
-            matrices[tensor.info.name] = matrix
-            jobs += [pool.submit(_pack, tensor, matrix, rows) for rows in _chunks(tensor)]
-            start += size
+        jobs = [
+            pool.submit(_pack, model.files[tensor.info.part], tensor, matrix, rows)
+            for tensor, matrix in zip(tensors, matrices.values(), strict=True)
+            for rows in _chunks(tensor)
+        ]
         for job in jobs:
             job.result()
-    vectors = {name: _vector(model, name) for name in _vector_names(config)}
     return LlamaWeights(matrices, vectors, _layers(config, matrices, vectors), whole)
 
 
@@ -136,23 +135,39 @@ def _packed_bytes(tensor: Tensor) -> int:
     return -(-n_bytes // _ALIGN_BYTES) * _ALIGN_BYTES
 
 
-def _place(tensor: Tensor, room: NDArray[np.uint8]) -> PackedMatrix:
-    groups, group_bytes = -(-tensor.n_rows // _ROWS), _group_bytes(tensor)
-    layout = LAYOUTS[tensor.info.ggml_type.name]
-    return PackedMatrix(
-        layout, room[: groups * group_bytes].reshape(groups, group_bytes), tensor.row_values
-    )
+def _placed(tensors: list[Tensor], whole: NDArray[np.uint8]) -> dict[str, PackedMatrix]:
+    """Return a room for each tensor, one after the other."""
+    matrices = {}
+    start = 0
+    for tensor in tensors:
+        groups, group_bytes = -(-tensor.n_rows // _ROWS), _group_bytes(tensor)
+        room = whole[start : start + groups * group_bytes].reshape(groups, group_bytes)
+        layout = LAYOUTS[tensor.info.ggml_type.name]
+        matrices[tensor.info.name] = PackedMatrix(layout, room, tensor.row_values)
+        start += _packed_bytes(tensor)
+    return matrices
 
 
 def _chunks(tensor: Tensor) -> list[slice]:
     """Return runs of rows, whole groups each, to be packed one by one."""
-    step = max(_CHUNK_VALUES // tensor.row_values // _ROWS, 1) * _ROWS
+    row_bytes = tensor.info.n_bytes // tensor.n_rows
+    step = max(_CHUNK_BYTES // row_bytes // _ROWS, 1) * _ROWS
     return [slice(row, min(row + step, tensor.n_rows)) for row in range(0, tensor.n_rows, step)]
 
 
-def _pack(tensor: Tensor, matrix: PackedMatrix, rows: slice) -> None:
+def _pack(file: OpenFile, tensor: Tensor, matrix: PackedMatrix, rows: slice) -> None:
+    """Read some rows and pack them.
+
+    Read, not mapped: of a mapped file each page would cost a fault, and count beside what is packed
+    as this process's memory.
+    """
+    row_bytes = tensor.info.n_bytes // tensor.n_rows
+    raw = file.read(
+        tensor.info.offset + rows.start * row_bytes, (rows.stop - rows.start) * row_bytes
+    )
     layout = matrix.layout
-    words = np.ascontiguousarray(layout.expand(tensor.rows[rows]))
+    expanded = layout.expand(np.frombuffer(raw, np.uint8).reshape(-1, row_bytes))
+    words = np.ascontiguousarray(expanded)
     groups = matrix.memory[rows.start // _ROWS : -(-rows.stop // _ROWS)]
     packed = groups.view(np.uint16).reshape(len(groups), words.shape[1], -1)
     interleave(words, layout.bases, layout.steps, packed)
@@ -164,9 +179,11 @@ def padded(n_values: int) -> int:
 
 
 def _vector(model: ModelMap, name: str) -> NDArray[np.float32]:
-    values = dequantized(model.tensor(name))
-    room = np.zeros(padded(len(values)), np.float32)
-    room[: len(values)] = values
+    info = model.info(name)
+    raw = model.files[info.part].read(info.offset, info.n_bytes)
+    n_values = info.shape[0]
+    room = np.zeros(padded(n_values), np.float32)
+    dequantize(info.ggml_type.name, np.frombuffer(raw, np.uint8), room[:n_values])
     return room
 
 

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels import team
-from kernels.attention import scratch_floats
+from kernels.attention import ATTEND, scratch_floats
 from kernels.llama_plan import blank_plan
+from kernels.matrix import PRODUCT
 from workbench.inference.llama_config import LlamaConfig
 from workbench.inference.tensor_names import OUTPUT_NORM, output_name
 from workbench.inference.weights import LlamaWeights, padded
@@ -76,6 +77,7 @@ class Workspace:
         plan = self.plan[0]
         for name, buffer in self._buffers.items():
             plan[name] = buffer.ctypes.data
+        plan.product, plan.attend = PRODUCT.address, ATTEND.address
         plan.n_threads, plan.counters = threads, team.first_line(self._counters)
         plan.embedding, plan.epsilon = config.embedding, config.rms_epsilon
         plan.query_heads, plan.kv_heads = config.heads, config.kv_heads

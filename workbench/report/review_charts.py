@@ -38,7 +38,9 @@ def resume(rows: pl.DataFrame) -> Figure:
         tokens=pl.col("case").str.strip_prefix("tokens=").cast(pl.Int64)
     )
     names = medians["variant"].unique(maintain_order=True).to_list()
-    roles = {name: "baseline" if "computed" in name else "optimised" for name in names}
+    peer = {name: "second" if "computed" in name else "third" for name in names if "," in name}
+    ours = {name: "baseline" if "computed" in name else "optimised" for name in names}
+    roles = ours | peer
     return sweep_lines(
         medians,
         "Time to the first token behind a text: resumed from a cold SSD, and computed again",

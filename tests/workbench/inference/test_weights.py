@@ -1,5 +1,7 @@
 """A model's weights in memory: everything once, aligned, in the order of its use."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -71,3 +73,15 @@ def test_more_than_memory_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "require_memory", refuse)
     with pytest.raises(UsageError, match=r"the weights of llama-F32\.gguf needs \d{6,} bytes"):
         loaded(write_model(tmp_path))
+
+
+def test_the_files_pages_do_not_stay_beside_the_packed_ones(tmp_path):
+    path = write_model(tmp_path, kind="Q8_0", vocab=20_000)
+    with open_model(path) as model:
+        load_weights(model, llama_config(model.header), 2)
+        # Linux's own count of this mapping's pages in this process.
+        maps = Path("/proc/self/smaps")
+        if maps.exists():
+            mapping = maps.read_text().split(path.name, 1)[1]
+            resident_kib = int(mapping.split("Rss:", 1)[1].split()[0])
+            assert resident_kib * 1024 < path.stat().st_size / 4
