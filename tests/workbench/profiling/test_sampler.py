@@ -57,7 +57,7 @@ def test_a_hot_kernel_appears_by_its_name(tmp_path: Path) -> None:
     if not sampler.sees_native():
         pytest.skip("this py-spy sees Python only (macOS)")
     found = samples_of(HOT, tmp_path, **{symbol_map.FOLDER_VARIABLE: str(tmp_path)})
-    kernel = Frame("kernels.copy.nontemporal", "compiled by Numba", "kernel")
+    kernel = Frame("kernels.copy.nontemporal_at", "compiled by Numba", "kernel")
     assert share_of_work(found, kernel) > 0.5
     # Without the map the very same code has no name.
     for path in tmp_path.glob("perf-*.map"):
