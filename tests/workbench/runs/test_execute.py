@@ -164,8 +164,9 @@ KILL_POINTS = """
             os._exit(count)
         return os.waitpid(pid, 0)[1]
 
-    # Only the first run writes down the list of installed packages.
-    writes = os.waitstatus_to_exitcode(child(0)) - 1
+    # Only the first run writes down the list of installed packages, and waits for compilers.
+    child(0)
+    writes = os.waitstatus_to_exitcode(child(0))
     print(writes)
     for point in {points}:
         print(os.waitstatus_to_exitcode(child(point if point > 0 else writes + point)))
