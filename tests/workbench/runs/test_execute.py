@@ -174,9 +174,10 @@ KILL_POINTS = """
 
 
 def test_a_killed_runner_loses_no_published_notebook(tmp_path, runs_folder, data_folder):
-    # The runner is killed at its second write, and at its last two.
+    # The runner is killed at its second write, and near its end: how many cells are published one
+    # by one depends on how long they take, so the very last write may come one earlier.
     script = textwrap.dedent(KILL_POINTS).format(
-        tests=str(Path(__file__).parent), base=str(tmp_path), points=[2, -1, 0]
+        tests=str(Path(__file__).parent), base=str(tmp_path), points=[2, -3, -2]
     )
     python_path = {**os.environ, "PYTHONPATH": str(paths.root())}
     done = subprocess.run(
