@@ -11,6 +11,7 @@ import pytest
 NEEDS = {
     "browser": (("chromium", "chromium-browser", "google-chrome"), "apt-get install chromium"),
     "fio": (("fio",), "apt-get install fio, or brew install fio"),
+    "strace": (("strace",), "apt-get install strace"),
 }
 
 

@@ -53,6 +53,8 @@ class EngineContract:
 
     #: Whether the engine bypasses the page cache, and so has a grid.
     direct = True
+    #: Whether the engine says what is whole while later blocks are under way.
+    tells = True
 
     def open_engine(self) -> Any:
         raise AssertionError("a subclass opens the engine")
@@ -109,6 +111,36 @@ class EngineContract:
         assert [done.request for done in completions] == batch
         assert all(done.request is asked for done, asked in zip(completions, batch, strict=True))
         assert all(done.took_ns >= 0 for done in completions)
+
+    def test_what_is_told_to_be_whole_is_whole_and_comes_in_order(self, bench, file, content):
+        sizes = np.random.default_rng(5).choice([1, 2, 16, 64], 80).tolist()
+        batch = [
+            Request("read", file, 5 * i * PAGE_BYTES, aligned_buffer(n * PAGE_BYTES))
+            for i, n in enumerate(sizes)
+        ]
+        batch[60] = Request("read", file, N_BYTES, aligned_buffer(PAGE_BYTES))
+        told, caller = [], threading.get_ident()
+
+        def on_whole(n_whole: int) -> None:
+            assert threading.get_ident() == caller
+            for request in batch[told[-1] if told else 0 : n_whole]:
+                end = request.offset + request.n_bytes
+                assert request.buffer == content[request.offset : end]
+            told.append(n_whole)
+
+        completions = bench.engine.submit(batch, on_whole=on_whole)
+        n_bad = [i for i, done in enumerate(completions) if done.error is not None]
+        assert told == sorted(set(told))
+        assert told == [] or told[-1] <= n_bad[0]
+        assert bool(told) is self.tells
+        assert bench.engine.stats().reads == len(batch) - len(n_bad)
+
+    def test_nobody_is_told_of_a_batch_that_is_too_late(self, bench, file):
+        told: list[int] = []
+        batch = [Request("read", file, 0, aligned_buffer(PAGE_BYTES)) for _ in range(40)]
+        completions = bench.engine.submit(batch, deadline_s=0, on_whole=told.append)
+        assert all(isinstance(done.error, DeadlineError) for done in completions)
+        assert max(told, default=0) == 0
 
     def test_one_request_fills_many_buffers(self, bench, file, content):
         whole = aligned_buffer(8 * PAGE_BYTES)

@@ -53,6 +53,31 @@ def test_what_is_not_a_number_reads_back_as_none(name):
     assert (values[0, 4] == 127).all()
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+@pytest.mark.parametrize("head_dim", [64, 128])
+@pytest.mark.parametrize("shift", [0, 2])
+def test_on_the_grid_of_cache_lines_and_off_it_the_bytes_are_the_same(dtype, head_dim, shift):
+    """Three layers of two heads and four rows a block; memory off the grid takes another path."""
+    n_layers, heads, block_tokens = 3, 2, 4
+    rng = np.random.default_rng(head_dim)
+    tokens = rng.standard_normal((2, 7, n_layers, heads, head_dim)).astype(dtype)
+    tokens[0, 3, 1, 0, 5], tokens[1, 6, 2, 1] = np.nan, 0
+    side, scales = block_tokens * heads * head_dim, 64
+    starts = np.arange(n_layers)[:, None] * 2 * (side + scales)
+    places = starts + np.array([0, side, 2 * side, 2 * side + scales])
+    slots, rows = np.divmod(np.arange(7), block_tokens)
+    memory = np.zeros(2 * n_layers * 2 * (side + scales) + 128, np.uint8)
+    start = -memory.ctypes.data % 64 + shift
+    slab = memory[start : len(memory) - 128 + start].reshape(2, -1)
+    assert slab.ctypes.data % 64 == shift
+    expected = slab.copy()
+    KERNEL.variants["numpy_per_layer"](expected, slots, rows, places, *tokens)
+    KERNEL.variants["njit_nontemporal"](slab, slots, rows, places, *tokens)
+    np.testing.assert_array_equal(slab, expected)
+    assert not memory[:start].any()
+    assert not memory[start + slab.size :].any()
+
+
 @compiled
 @x86
 @pytest.mark.parametrize("size", [1, 2])

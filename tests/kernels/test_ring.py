@@ -56,7 +56,7 @@ def reading(fd: int, buffer: np.ndarray, offset: int = 0) -> np.ndarray:
 
 def drive(ring: Ring, jobs: np.ndarray, seconds: float = 10.0, drain: bool = True) -> int:
     end_ns = time.monotonic_ns() + int(seconds * SECOND_NS)
-    return ring.drive(jobs, len(jobs), drain, 2, end_ns)
+    return ring.drive(jobs, len(jobs), len(jobs) if drain else 0, 2, end_ns)
 
 
 def in_flight(ring: Ring) -> int:
@@ -346,3 +346,27 @@ def test_whole_rows_are_counted_by_what_they_were():
     assert loops.count_whole(jobs, 0, 7) == 5
     assert loops.count_whole(jobs, 2, 4) == 2
     assert loops.count_whole(jobs, 5, 7) == 0
+
+
+def test_a_window_bounds_what_is_under_way_and_some_may_be_over_before_all(ring, pipe):
+    buffer = np.zeros(100, np.uint8)
+    jobs = np.repeat(reading(pipe[0], buffer[:1]), 3 * DEPTH, axis=0)
+    ring.begin(window=3)
+    end_ns = time.monotonic_ns() + 10 * SECOND_NS
+    assert drive(ring, jobs, 0.05, drain=False) == -errno.ETIME
+    assert in_flight(ring) == 3
+    os.write(pipe[1], bytes(5))
+    assert ring.drive(jobs, len(jobs), 4, 1, end_ns) == 0
+    assert 4 <= ring.n_over <= 5
+    assert in_flight(ring) <= 3
+    os.write(pipe[1], bytes(3 * DEPTH - 5))
+    assert ring.drive(jobs, len(jobs), len(jobs), 1, end_ns) == 0
+    assert ring.n_over == len(jobs)
+    assert (jobs[:, loops.MOVED] == 1).all()
+    # The next batch has the whole depth again.
+    ring.begin()
+    more = np.repeat(reading(pipe[0], buffer[:1]), 3 * DEPTH, axis=0)
+    assert drive(ring, more, 0.05, drain=False) == -errno.ETIME
+    assert in_flight(ring) == DEPTH
+    os.write(pipe[1], bytes(3 * DEPTH))
+    assert drive(ring, more) == 0

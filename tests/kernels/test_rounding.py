@@ -27,6 +27,11 @@ def line_nontemporal(destination, source, inverse):
     rounding.int8_line_nontemporal(destination.ctypes.data, source.ctypes.data, source, inverse)
 
 
+@njit
+def largest_line(destination, source):
+    destination[0] = rounding.largest_line(source.ctypes.data, source)
+
+
 def aligned(n_bytes: int) -> np.ndarray:
     whole = np.zeros(n_bytes + 64, np.int8)
     start = -whole.ctypes.data % 64
@@ -50,6 +55,19 @@ def test_a_line_is_64_values_in_order_and_no_more(write, dtype):
     np.testing.assert_array_equal(destination[64:128], np.rint(values * dtype(1.25)))
     assert not destination[:64].any()
     assert not destination[128:].any()
+
+
+@pytest.mark.parametrize("place", [0, 31, 63])
+@pytest.mark.parametrize("value", [-3.5, np.inf, np.nan])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_the_largest_of_a_line_is_found_wherever_it_is(dtype, value, place):
+    values = np.full(66, -1, dtype)
+    values[1 + place], values[65] = value, 1e4  # the last one lies beyond the line
+    kind = np.uint16 if dtype is np.float16 else np.uint32
+    carried = values.view(kind) if dtype is np.float16 else values
+    got = np.zeros(1, kind)
+    largest_line(got, carried[1:])
+    np.testing.assert_array_equal(got.view(dtype), np.abs([values[1 + place]]))
 
 
 @compiled

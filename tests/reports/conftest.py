@@ -84,9 +84,10 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     from workbench.report import build
     from workbench.report.bench_rows import BenchTable
     from workbench.report.index_page import render_index
+    from workbench.report.profile_page import render_profile
 
     folder = tmp_path_factory.mktemp("report")
-    samples, hostile = _load("sample_runs"), _load("hostile")
+    samples, hostile, profiles = _load("sample_runs"), _load("hostile"), _load("sample_profile")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WORKBENCH_RUNS", str(folder / "runs"))
         patch.setenv("WORKBENCH_DATA", str(folder / "data"))
@@ -97,6 +98,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
         build.build_comparison(good.run_id, "20261123T160000Z-0e0e02", pages / "same.html")
         build.build_comparison(good.run_id, "20261122T120000Z-0e0e01", pages / "other.html")
         (pages / "empty.html").write_text(render_index([], {}, BenchTable((), ())))
+        profile = render_profile(profiles.sample_record(), profiles.sample_profile(), "index.html")
+        (pages / "profile.html").write_text(profile)
         os.rename(pages / "run-20261124T050000Z-5eed02.html", pages / "failed.html")
         os.rename(pages / "run-hostile.html", pages / "hostile.html")
     return Report(pages)

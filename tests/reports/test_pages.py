@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 pytestmark = pytest.mark.browser
 
 Open = Callable[..., Any]
-PAGES = ("index", "day01", "failed", "same", "other", "empty", "hostile")
+PAGES = ("index", "day01", "failed", "same", "other", "empty", "hostile", "profile")
 N_CHARTS = 5
 _ALL_CHARTS = (
     "() => [...document.querySelectorAll('[data-chart]')].every(f => f.dataset.chart == '{}')"
@@ -289,6 +289,21 @@ def test_equal_rows_fold_and_unfold(open_page: Open) -> None:
     assert not equal.first.is_visible()
     page.locator("[data-fold]").uncheck()
     assert equal.first.is_visible()
+
+
+@pytest.mark.parametrize("width", [400, 1200])
+def test_a_flame_graph_fits_its_box_and_its_names_are_found(open_page: Open, width: int) -> None:
+    page = open_page("profile", width=width).page
+    flame = page.locator(".flame").bounding_box()
+    boxes = [one.bounding_box() for one in page.locator(".flame span").all()]
+    assert len(boxes) == 5
+    for box in boxes:
+        assert (
+            flame["x"] - 1 <= box["x"] <= box["x"] + box["width"] <= flame["x"] + flame["width"] + 1
+        )
+        assert box["y"] + box["height"] <= flame["y"] + flame["height"] + 1
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate("window.find('kernels.copy.nontemporal')")
 
 
 def test_paper_is_light_and_has_no_controls(open_page: Open) -> None:

@@ -13,7 +13,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tests.torture import workload
@@ -40,7 +40,7 @@ def strace_works() -> bool:
         works = tracer is not None
         if tracer is not None:
             os.kill(child, signal.SIGKILL)
-            tracer.wait()
+            tracer.communicate()
     finally:
         _end(child)
     return works
@@ -75,9 +75,15 @@ class Series:
             os.kill(child, signal.SIGKILL)
             yield self._judge(child, pipe, told)
 
-    def system_calls(self, n: int) -> Iterator[Verdict]:
-        """Kill at the N-th call of one kind, as strace sees them."""
-        calls = RING_CALLS if self._kind == "io_uring" else CALLS
+    def system_calls(self, n: int, calls: Mapping[str, int] | None = None) -> Iterator[Verdict]:
+        """Kill at the N-th call of one kind, as strace sees them.
+
+        Parameters
+        ----------
+        calls : dict or None   which calls, and how far on in a worker's life at most; None: all
+                               that change the disk
+        """
+        calls = calls or (RING_CALLS if self._kind == "io_uring" else CALLS)
         for _ in range(n):
             child, pipe, go = self._start()
             call = self._rng.choice(list(calls))
@@ -90,7 +96,7 @@ class Series:
             os.kill(child, signal.SIGKILL)
             verdict = self._judge(child, pipe, told)
             if tracer is not None:
-                tracer.wait()
+                tracer.communicate()
             yield verdict
 
     def _start(self) -> tuple[int, int, int]:
@@ -151,7 +157,7 @@ def _attach(child: int, call: str, nth: int) -> subprocess.Popen[bytes] | None:
     said = tracer.stderr.readline()
     if b"attached" in said:
         return tracer
-    tracer.wait()
+    tracer.communicate()
     return None
 
 

@@ -7,7 +7,7 @@ Leaves out: damage while the store runs (faults.py).
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 from tests.torture.history import NOTHING, Verdict, judge
@@ -132,21 +132,18 @@ def frame_in_memory(n_bytes: int = 16384) -> tuple[Landing, Entry]:
     return Landing(request, pages, pages[PAGE_BYTES : PAGE_BYTES + n_bytes]), entry
 
 
-def every_bit(step: int = 1) -> tuple[int, int]:
-    """Flip every bit of a block's header and payload; return (flips, flips that went unseen)."""
+def every_bit(step: int = 1) -> Iterator[Verdict]:
+    """Flip every bit of a block's header and payload; each must be seen."""
     landing, entry = frame_in_memory()
-    n_bits, unseen = 0, 0
     for at in (*range(HEADER_BYTES), *range(PAGE_BYTES, landing.pages.nbytes)):
         for bit in range(0, 8, step):
             landing.pages[at] ^= 1 << bit
-            n_bits += 1
             try:
                 verify(STORE, key_of(1), entry, landing)
-                unseen += 1
+                yield Verdict(0, 0, [f"bit {bit} of byte {at} was flipped unseen"])
             except BadFrameError:
-                pass
+                yield NOTHING
             landing.pages[at] ^= 1 << bit
-    return n_bits, unseen
 
 
 def misdirected_pairs(n_blocks: int = 64) -> Iterator[Verdict]:
@@ -181,11 +178,3 @@ def _many_small(n_blocks: int) -> tuple[SsdTier, SimDisk]:
         assert tier.put(key_of(number), value_of(number, 0, 3000))
     tier.flush()
     return tier, disk
-
-
-def sum_up(verdicts: Iterable[Verdict]) -> tuple[int, Verdict]:
-    """Return how many verdicts there were, and all of them together."""
-    n, total = 0, NOTHING
-    for verdict in verdicts:
-        n, total = n + 1, total + verdict
-    return n, total

@@ -19,6 +19,7 @@ from workbench.benchmark.findings import PRESETS, Benchmark, Finding, Preset, Ro
 from workbench.benchmark.inference_bars import INFERENCE_BENCHMARKS
 from workbench.benchmark.kv_cache_bars import KV_CACHE_BENCHMARKS
 from workbench.benchmark.storage_bars import STORAGE_BENCHMARKS
+from workbench.benchmark.store_bars import STORE_BENCHMARKS
 from workbench.benchmark.weights_bars import WEIGHTS_BENCHMARKS
 from workbench.errors import UsageError
 from workbench.tiering.kv_geometry import SEED
@@ -85,6 +86,7 @@ BENCHMARKS: dict[str, Benchmark] = {
             _kv_store_baseline,
         ),
         *STORAGE_BENCHMARKS,
+        *STORE_BENCHMARKS,
         *WEIGHTS_BENCHMARKS,
         *INFERENCE_BENCHMARKS,
         *KV_CACHE_BENCHMARKS,

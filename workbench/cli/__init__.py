@@ -18,6 +18,7 @@ from workbench.cli import (
     lab,
     list_days,
     params,
+    profile,
     report,
     run,
     sweep,
@@ -37,6 +38,7 @@ app.command("compare")(compare.command)
 app.command("report")(report.command)
 app.command("bench")(bench.command)
 app.command("generate")(generate.command)
+app.command("profile")(profile.command)
 app.command("lab")(lab.command)
 app.command("doctor")(doctor.command)
 app.add_typer(data.app, name="data")

@@ -22,6 +22,7 @@ from workbench.inference.fingerprint import model_fingerprint
 from workbench.inference.forward import Floats, Forward, KVSequence
 from workbench.inference.integer_forward import IntegerForward
 from workbench.inference.llama_config import LlamaConfig
+from workbench.phases import Phase
 from workbench.tiering.closing import Closing
 from workbench.tiering.kv_geometry import KVGeometry
 from workbench.tiering.mmap_gguf import ModelMap, open_model
@@ -31,6 +32,7 @@ from workbench.tiering.tiered_kv_cache import BlockLayout
 BATCH_TOKENS = 256
 MAX_THREADS = 64
 _HEAD_STEP = 8  # the kernels' vectors
+_PREFILL, _DECODE = Phase("prefill"), Phase("decode")
 
 
 def available_threads() -> int:
@@ -165,7 +167,8 @@ class LlamaModel(Closing):
     def _run(self, batch: Sequence[int], sequence: KVSequence) -> None:
         n_before = sequence.n_tokens
         try:
-            self._forward.run(batch, sequence)
+            with _DECODE if len(batch) == 1 else _PREFILL:
+                self._forward.run(batch, sequence)
         except BaseException:
             # Some layers may have been stored: none of these tokens may count.
             sequence.truncate(min(n_before, sequence.n_tokens))

@@ -6,7 +6,7 @@ Leaves out: what stands on the pages (run_page.py, index_page.py).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from markupsafe import Markup
@@ -17,12 +17,14 @@ from workbench.report.bench_rows import read_benches
 from workbench.report.cells import MAX_PAGE_CHARS
 from workbench.report.compare_page import render_comparison
 from workbench.report.index_page import render_index
+from workbench.report.profile_page import render_profile
 from workbench.report.run_folder import RunFolder, load
 from workbench.report.run_page import render_run
 from workbench.report.shell import MAX_PAGE_BYTES, moment
 from workbench.runs import registry
 from workbench.runs.compare import compare
 from workbench.runs.days import get_day
+from workbench.runs.profile import profile_file
 from workbench.runs.publish import write_atomic
 from workbench.runs.record import COMPLETE, RunRecord
 
@@ -44,7 +46,8 @@ def build_report(output: Path | None = None, *, every_run: bool = False) -> Repo
     Parameters
     ----------
     output : Path      folder for the pages; the runs folder's ``report`` by default
-    every_run : bool   also write a page for each run that is not its day's page
+    every_run : bool   also write a page for each run that is not its day's page; each profile
+                       has one anyway
 
     Raises
     ------
@@ -58,9 +61,13 @@ def build_report(output: Path | None = None, *, every_run: bool = False) -> Repo
     written = {
         run.run_id: write_run_page(run, output / f"{day}.html") for day, run in shown.items()
     }
-    if every_run:
-        rest = [run for run in listing.records if run.run_id not in written]
-        written |= {run.run_id: write_run_page(run, run_page_path(run, output)) for run in rest}
+    # Profiles are of different commands: each has a page of its own, not only the last one.
+    rest = [
+        run
+        for run in listing.records
+        if run.run_id not in written and (every_run or run.kind == "profile")
+    ]
+    written |= {run.run_id: write_run_page(run, run_page_path(run, output)) for run in rest}
     pages = {run_id: path.name for run_id, path in written.items()}
     for run in listing.records:
         earlier = run_page_path(run, output)
@@ -148,7 +155,16 @@ def write_run_page(run: RunRecord, path: Path, *, alone: bool = False) -> Path:
     if run.status not in COMPLETE and good is not None:
         hint = Markup('<a href="{}.html">the one of {}</a>').format(run.day, moment(good.started))
     home = None if alone else INDEX
-    return _publish(path, _fitting(load(registry.run_folder(run)), home, hint))
+    folder = registry.run_folder(run)
+    problems: tuple[str, ...] = ()
+    if run.kind == "profile":
+        try:
+            return _publish(path, render_profile(run, profile_file.read(folder), home))
+        except profile_file.ProfileError as error:
+            problems = (str(error),)
+    loaded = load(folder)
+    whole = replace(loaded, problems=(*loaded.problems, *problems))
+    return _publish(path, _fitting(whole, home, hint))
 
 
 def _fitting(run: RunFolder, home: str | None, hint: Markup | None) -> str:

@@ -85,6 +85,8 @@ def outcome(record: RunRecord) -> str:
         return record.reason
     if record.verdict is not None:
         return record.verdict.sentence or _verdict_sentence(record.verdict)
+    if record.kind == "profile" and record.status == "ok":
+        return f"The last one is of {record.params.get('command', 'a command')}."
     if record.status == "ok":
         return "The run measured everything it set out to and claimed nothing."
     if record.status == "running":

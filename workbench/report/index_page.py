@@ -31,6 +31,10 @@ _COLUMNS = (
     ("Machine", ""),
     ("Commit", ""),
 )
+_PROFILES = (
+    "Profiles",
+    "Where does the time of a day or another verb go? Each has its flame graph: workbench profile.",
+)
 _NOT_RUN = Status("○", "Not run yet", "quiet")
 
 
@@ -164,17 +168,19 @@ def _summary(records: Sequence[RunRecord], n_machines: int) -> str:
 
 def _day_block(name: str, runs: Sequence[RunRecord], pages: Mapping[str, str]) -> DayBlock:
     day = DAYS.get(name)
+    of_profiles = any(run.kind == "profile" for run in runs)
+    title, question = _PROFILES if of_profiles else (day.title, day.question) if day else (name, "")
     # What a day has shown is said by its last complete run; a failure since is in the table.
     told = next((run for run in runs if run.status in COMPLETE), runs[0] if runs else None)
     history = _history(runs)
     return DayBlock(
         name=name,
-        title=day.title if day else name,
-        question=day.question if day else "",
+        title=title,
+        question=question,
         page=pages.get(told.run_id) if told else None,
         status=status_of(told) if told else _NOT_RUN,
         sentence=facts.outcome(told) if told else "",
-        sparkline=_spark(history, day.title if day else name) if len(history) > 1 else None,
+        sparkline=_spark(history, title) if len(history) > 1 else None,
         n_sparks=len(history),
         runs=tuple(RunRow(run, pages.get(run.run_id)) for run in runs),
     )

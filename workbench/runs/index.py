@@ -23,6 +23,7 @@ FILE_NAME = "index.parquet"
 _PLAIN: dict[str, pl.DataType] = {
     "run_id": pl.String(),
     "day": pl.String(),
+    "kind": pl.String(),
     "label": pl.String(),
     "source": pl.String(),
     "preset": pl.String(),

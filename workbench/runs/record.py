@@ -34,6 +34,7 @@ GONE = "the process that ran it is gone"
 Status = Literal[
     "running", "ok", "refuted", "undecided", "failed", "timed_out", "killed", "interrupted"
 ]
+Kind = Literal["day", "profile"]
 Source = Literal["workbench", "papermill", "jupyterlab", "script"]
 COMPLETE: frozenset[Status] = frozenset({"ok", "refuted", "undecided"})
 EXIT_CODES: dict[Status, int] = {
@@ -91,6 +92,7 @@ class RunRecord(_Part):
     schema_version: int = SCHEMA_VERSION
     run_id: str
     day: str
+    kind: Kind = "day"
     label: str = ""
     source: Source = "workbench"
     preset: str = ""

@@ -14,12 +14,14 @@ import psutil
 from numpy.typing import NDArray
 
 from workbench.errors import UsageError
+from workbench.phases import Phase
 
 MIB = 1 << 20
 HUGE_PAGE_BYTES = 2 * MIB
 # The rest is left to the page cache and to everybody else: a swapping machine measures its swap.
 _USABLE_FRAC = 0.8
 _THP_SWITCH = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+_ALLOCATION = Phase("allocation")
 
 
 def require_memory(need_bytes: int, purpose: str, fix: str) -> None:
@@ -44,6 +46,7 @@ def require_memory(need_bytes: int, purpose: str, fix: str) -> None:
         )
 
 
+@_ALLOCATION.timed
 def allocate(n_bytes: int) -> NDArray[np.uint8]:
     """Return zeroed, writable uint8[n_bytes], every page touched; freed with its last view.
 

@@ -10,7 +10,8 @@ import sys
 from workbench import paths
 
 HEAVY = ("numba", "numpy", "polars", "altair", "papermill", "pydantic", "vl_convert", "nbformat")
-VERBS = ("list", "params", "run", "sweep", "compare", "report", "bench", "lab", "doctor", "data")
+VERBS = ("list", "params", "run", "sweep", "compare", "report", "bench", "profile", "lab")
+VERBS += ("doctor", "data")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(paths.root())}
 
 

@@ -32,6 +32,12 @@ def samples() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def profiles() -> ModuleType:
+    """A profile, made up (sample_profile.py)."""
+    return _load("sample_profile.py")
+
+
+@pytest.fixture(scope="session")
 def hostile() -> ModuleType:
     """The payloads, and the eye for live ones (hostile.py)."""
     return _load("hostile.py")

@@ -7,6 +7,7 @@ import pytest
 from workbench.errors import ReportError, UsageError
 from workbench.report import build
 from workbench.report.figures import Figure
+from workbench.runs.profile import profile_file
 
 
 def test_a_report_is_an_index_and_a_page_a_day(registry: Path, samples: ModuleType) -> None:
@@ -128,3 +129,27 @@ def test_an_empty_registry_is_an_index(registry: Path) -> None:
     report = build.build_report()
     assert report.pages == ()
     assert "workbench run day01" in report.index.read_text()
+
+
+def test_each_profile_has_a_page_and_one_that_cannot_be_read_says_so(
+    registry: Path, profiles: ModuleType
+) -> None:
+    newest = profiles.sample_record()
+    older = newest.model_copy(
+        update={"run_id": "20261124T070000Z-0ld001", "started": "2026-11-24T07:00:00+00:00"}
+    )
+    broken = older.model_copy(
+        update={"run_id": "20261124T060000Z-br0ken", "started": "2026-11-24T06:00:00+00:00"}
+    )
+    for run in (newest, older, broken):
+        folder = registry / "profile" / run.run_id
+        folder.mkdir(parents=True)
+        (folder / "run.json").write_text(run.model_dump_json())
+        profile_file.write(folder, profiles.sample_profile())
+    (folder / profile_file.FILE_NAME).write_text("{")
+    report = build.build_report()
+    names = ["profile.html", f"run-{older.run_id}.html", f"run-{broken.run_id}.html"]
+    assert [page.name for page in report.pages] == names
+    assert all(f'href="{name}"' in report.index.read_text() for name in names)
+    assert ["Flame graph" in page.read_text() for page in report.pages] == [True, True, False]
+    assert "is not a readable profile" in report.pages[2].read_text()

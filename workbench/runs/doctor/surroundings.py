@@ -15,6 +15,7 @@ from workbench.benchmark import fio as fio_program
 from workbench.benchmark.machine import UNKNOWN, identify
 from workbench.benchmark.peers.llama_cpp_peer import LlamaCppPeer
 from workbench.benchmark.peers.torch_peer import TorchPeer
+from workbench.profiling import counters, sampler
 from workbench.runs.doctor.finding import Checks, Finding, fail, ok, warn
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -65,6 +66,24 @@ def _install(package: str) -> str:
     return f"brew install {package}" if sys.platform == "darwin" else f"apt-get install {package}"
 
 
+def profiler() -> Finding:
+    """Check that py-spy may sample a process, as `workbench profile` does."""
+    try:
+        sampler.check()
+    except sampler.SamplerError as error:
+        found, _, fix = str(error).partition("\nfix: ")
+        return warn(found, fix)
+    return ok(f"{sampler.version()} may read processes")
+
+
+def hardware_counters() -> Finding:
+    """Check for counters of instructions and cycles, which a profile shows where there are any."""
+    found, _, fix = counters.missing().partition("; fix: ")
+    if fix:
+        return warn(found, fix)
+    return ok(found or "perf counts")
+
+
 def fonts(folders: tuple[str, ...] = FONT_FOLDERS) -> Finding:
     """Check for fonts, without which a browser draws charts with empty boxes for text."""
     for folder in folders:
@@ -97,6 +116,8 @@ CHECKS: Checks = {
     "CPU governor": governor,
     "chromium": browser,
     "fio": fio,
+    "profiler": profiler,
+    "counters": hardware_counters,
     "peers": peers,
     "fonts": fonts,
     "model": model,

@@ -7,7 +7,7 @@ Leaves out: order and priority of requests (scheduler.py), files' life on disk (
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple, Protocol
 from workbench.errors import WorkbenchError
 
 Op = Literal["read", "write", "sync"]
+OnWhole = Callable[[int], None]
 
 # The unit of device I/O: offsets and lengths of direct requests are multiples of it.
 PAGE_BYTES = 4096
@@ -120,9 +121,20 @@ class Engine(Protocol):
         """
 
     def submit(
-        self, batch: Sequence[Request], deadline_s: float = DEFAULT_DEADLINE_S
+        self,
+        batch: Sequence[Request],
+        deadline_s: float = DEFAULT_DEADLINE_S,
+        on_whole: OnWhole | None = None,
     ) -> list[Completion]:
         """Move every block and return one completion a request, in the batch's order.
+
+        Parameters
+        ----------
+        batch : sequence of Request
+        deadline_s : float              seconds, from the call on
+        on_whole : callable or None     told now and then, in the calling thread and while later
+                                        blocks are under way, how many from the first on have moved
+                                        whole; an engine that cannot say so does not call it
 
         Never raises for a failed block; a closed engine, or one that was opened by another process
         (before a fork), raises StorageError. Requests of one batch may reach the device in any

@@ -25,6 +25,7 @@ from workbench.tiering.async_io.engine import (
     Engine,
     EngineStats,
     Folder,
+    OnWhole,
     Request,
     ShortTransferError,
     StorageError,
@@ -66,7 +67,10 @@ class FaultIO:
         return file
 
     def submit(
-        self, batch: Sequence[Request], deadline_s: float = DEFAULT_DEADLINE_S
+        self,
+        batch: Sequence[Request],
+        deadline_s: float = DEFAULT_DEADLINE_S,
+        on_whole: OnWhole | None = None,
     ) -> list[Completion]:
         """Move the blocks that nothing happens to as one batch, then damage the others.
 
@@ -81,7 +85,9 @@ class FaultIO:
         else:
             order = list(range(len(batch)))
         passing = [at for at in order if (fault := decided[at]) is None or fault.kind == "reorder"]
-        moved = self._engine.submit([batch[at] for at in passing], deadline_s)
+        # Of a batch that is changed nobody is told what is whole before the end.
+        told = on_whole if passing == list(range(len(batch))) else None
+        moved = self._engine.submit([batch[at] for at in passing], deadline_s, told)
         done.update(zip(passing, moved, strict=True))
         # The longest wait comes last, as it would on a device that works on all at once.
         rest = [

@@ -18,6 +18,7 @@ from workbench.tiering.async_io.engine import (
     Completion,
     DeadlineError,
     EngineStats,
+    OnWhole,
     Request,
     StorageError,
 )
@@ -32,6 +33,9 @@ MOST_RINGS = 4
 # The queue is filled and emptied an eighth at a time: waking up for every single completion costs
 # as much as the device does, waiting for many lets the queue run dry.
 _STEPS_A_DEPTH = 8
+# Bytes under way of a batch that is looked at while it arrives: a device that is given more works
+# on all at once, so that nothing is whole until nearly all is, and no longer in the cache then.
+_STREAM_BYTES = 8 << 20
 # Requests are converted this many queue depths at a time: fewer pay for NumPy's calls, more let the
 # queue run dry meanwhile.
 _DEPTHS_A_STEP = 2
@@ -84,7 +88,10 @@ class UringEngine(RealFiles):
         self._registered = RegisteredBuffers(fixed) if fixed and not self._reason else None
 
     def submit(
-        self, batch: Sequence[Request], deadline_s: float = DEFAULT_DEADLINE_S
+        self,
+        batch: Sequence[Request],
+        deadline_s: float = DEFAULT_DEADLINE_S,
+        on_whole: OnWhole | None = None,
     ) -> list[Completion]:
         """Move every block and return one completion a request; see `engine.Engine.submit`.
 
@@ -98,7 +105,7 @@ class UringEngine(RealFiles):
         end_ns = monotonic_ns() + int(deadline_s * 1e9)
         files = self._files.borrow({request.file for request in batch})
         try:
-            return self._submit(batch, files, deadline_s, end_ns)
+            return self._submit(batch, files, deadline_s, end_ns, on_whole)
         finally:
             self._files.give_back(files.values())
 
@@ -128,6 +135,7 @@ class UringEngine(RealFiles):
         files: Mapping[int, OpenFile],
         deadline_s: float,
         end_ns: int,
+        on_whole: OnWhole | None = None,
     ) -> list[Completion]:
         jobs = RingJobs(batch, files, self._registered)
         ring = self._rings.check_out(end_ns) if batch and deadline_s > 0 else None
@@ -135,7 +143,7 @@ class UringEngine(RealFiles):
             jobs.convert(len(batch))
             answer = -errno.ETIME
         else:
-            answer = self._run(ring, jobs, end_ns)
+            answer = self._run(ring, jobs, end_ns, on_whole)
         counts = jobs.counts()
         completions = jobs.conclude(deadline_s, monotonic_ns(), answer)
         if counts["errors"]:
@@ -166,12 +174,16 @@ class UringEngine(RealFiles):
         for row, completion in zip(rows, redone, strict=True):
             completions[row] = completion
 
-    def _run(self, ring: Ring, jobs: RingJobs, end_ns: int) -> int:
+    def _run(self, ring: Ring, jobs: RingJobs, end_ns: int, on_whole: OnWhole | None) -> int:
         """Move a batch through a ring; return what the loops answered."""
         usable = False
         short_before = int(ring.words[loops.SHORT])
         try:
-            answer = self._drive(ring, jobs, end_ns)
+            answer = (
+                self._drive(ring, jobs, end_ns)
+                if on_whole is None
+                else self._stream(ring, jobs, end_ns, on_whole)
+            )
             usable = answer in (0, -errno.ETIME)
             if answer != 0:
                 ring.give_up(jobs.table, jobs.hold)
@@ -195,9 +207,28 @@ class UringEngine(RealFiles):
             # The device works on what it has while the next requests become rows, and the rows
             # before those completions.
             jobs.convert(stop)
-            answer = ring.drive(jobs.table, stop, False, self._step, end_ns)
+            answer = ring.drive(jobs.table, stop, 0, self._step, end_ns)
             jobs.collect(stop - self._depth)
             if answer != 0:
                 return answer
         jobs.convert(n_jobs)
-        return ring.drive(jobs.table, n_jobs, True, self._step, end_ns)
+        return ring.drive(jobs.table, n_jobs, n_jobs, self._step, end_ns)
+
+    def _stream(self, ring: Ring, jobs: RingJobs, end_ns: int, on_whole: OnWhole) -> int:
+        """Drive a batch with no more under way than keeps the device busy, and tell of it."""
+        n_jobs = len(jobs.table)
+        window = jobs.window(_STREAM_BYTES, self._depth)
+        step = max(1, window // _STEPS_A_DEPTH)
+        ring.begin(window)
+        jobs.convert(min(n_jobs, window))
+        n_told, answer = 0, ring.drive(jobs.table, jobs.n_ready, 0, step, end_ns)
+        while answer == 0 and (n_over := ring.n_over) < n_jobs:
+            # Converted before they are needed: the queue must not run dry meanwhile.
+            jobs.convert(min(n_jobs, n_over + 2 * window))
+            n_ready = jobs.n_ready
+            answer = ring.drive(jobs.table, n_ready, min(n_ready, n_over + step), step, end_ns)
+            n_whole = jobs.collect(n_ready)
+            if n_whole > n_told:
+                on_whole(n_whole)
+                n_told = n_whole
+        return answer

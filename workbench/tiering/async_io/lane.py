@@ -15,6 +15,7 @@ from workbench.tiering.async_io.engine import (
     DEFAULT_DEADLINE_S,
     Completion,
     EngineStats,
+    OnWhole,
     Request,
     StorageError,
 )
@@ -43,9 +44,15 @@ class Lane:
         return file
 
     def submit(
-        self, batch: Sequence[Request], deadline_s: float = DEFAULT_DEADLINE_S
+        self,
+        batch: Sequence[Request],
+        deadline_s: float = DEFAULT_DEADLINE_S,
+        on_whole: OnWhole | None = None,
     ) -> list[Completion]:
-        """Carry a batch out at this lane's priority; see `Scheduler.submit`."""
+        """Carry a batch out at this lane's priority; see `Scheduler.submit`.
+
+        ``on_whole`` is never called: merged and sorted, a batch arrives in another order.
+        """
         self._refuse_closed()
         completions = self._scheduler.submit(batch, self._priority, deadline_s)
         whole = [done.request for done in completions if done.error is None]

@@ -15,6 +15,7 @@ from workbench.tiering.async_io.engine import (
     DEFAULT_DEADLINE_S,
     Completion,
     EngineStats,
+    OnWhole,
     Request,
     StorageError,
 )
@@ -63,7 +64,10 @@ class RealFiles(Closing):
 
     @abc.abstractmethod
     def submit(
-        self, batch: Sequence[Request], deadline_s: float = DEFAULT_DEADLINE_S
+        self,
+        batch: Sequence[Request],
+        deadline_s: float = DEFAULT_DEADLINE_S,
+        on_whole: OnWhole | None = None,
     ) -> list[Completion]:
         """Move every block and return one completion a request; see `engine.Engine.submit`."""
 

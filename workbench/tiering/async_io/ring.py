@@ -141,18 +141,24 @@ class Ring:
         """Return how many requests the device still has after their deadline."""
         return len(self._pinned)
 
-    def begin(self) -> None:
-        """Start a new batch: no job submitted, none over."""
+    def begin(self, window: int = loops.MOST_SLOTS) -> None:
+        """Start a new batch: no job submitted, none over, at most ``window`` under way at once."""
         self.words[[loops.NEXT, loops.DONE]] = 0
+        self.words[loops.WINDOW] = window
+
+    @property
+    def n_over(self) -> int:
+        """Return how many jobs of the batch are over."""
+        return int(self.words[loops.DONE])
 
     def drive(
-        self, jobs: NDArray[np.int64], n_jobs: int, drain: bool, step: int, deadline_ns: int
+        self, jobs: NDArray[np.int64], n_jobs: int, n_over: int, step: int, deadline_ns: int
     ) -> int:
         """Carry on with a batch (`kernels.ring.drive`); signals are served in between."""
         answer = -errno.EINTR
         while answer == -errno.EINTR:
             answer = loops.drive(
-                self.words, self.slots, self.free, jobs, n_jobs, drain, step, deadline_ns
+                self.words, self.slots, self.free, jobs, n_jobs, n_over, step, deadline_ns
             )
         return int(answer)
 
@@ -234,7 +240,7 @@ def load_loops() -> None:
     """
     ring, jobs = Ring(1), np.zeros((1, loops.JOB_COLUMNS), dtype=np.int64)
     ring.begin()
-    ring.drive(jobs, loops.next_misfit(jobs, 0, 1), True, 1, monotonic_ns() + _LOADING_NS)
+    ring.drive(jobs, loops.next_misfit(jobs, 0, 1), 1, 1, monotonic_ns() + _LOADING_NS)
     loops.count_whole(jobs, 0, 1)
     loops.add_up(jobs, np.zeros(5, dtype=np.int64))
     ring.give_up(jobs, lambda row: None)

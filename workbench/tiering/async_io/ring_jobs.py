@@ -92,6 +92,11 @@ class RingJobs:
         self._completions: list[Completion] = []
         self._tables: dict[int, NDArray[np.int64]] = {}
 
+    def window(self, n_bytes: int, most: int) -> int:
+        """Return how many requests of the batch's mean size move so many bytes, 2 to ``most``."""
+        total = sum([request.n_bytes for request in self._batch])
+        return max(min(2, most), min(most, n_bytes * len(self._batch) // max(1, total)))
+
     def convert(self, stop: int) -> None:
         """Fill the rows up to ``stop``."""
         first, codes = self.n_ready, self._codes
@@ -156,8 +161,13 @@ class RingJobs:
         views = [np.frombuffer(one, dtype=np.uint8) for one in buffers if one.nbytes]
         return request, views, self._tables.get(row)
 
-    def collect(self, stop: int) -> None:
-        """Make completions of the rows up to ``stop``, as far as all of them are over and whole."""
+    def collect(self, stop: int) -> int:
+        """Make completions of the rows up to ``stop``, as far as all of them are over and whole.
+
+        Returns
+        -------
+        rows that have a completion now
+        """
         first = len(self._completions)
         last = first + int(loops.count_whole(self.table, first, stop))
         rows = self.table[first:last]
@@ -165,6 +175,7 @@ class RingJobs:
         done = zip(self._batch[first:last], took, repeat(None), strict=False)
         # What `Completion(...)` does, at half the price.
         self._completions.extend(map(tuple.__new__, repeat(Completion), done))
+        return last
 
     def conclude(self, deadline_s: float, now_ns: int, answer: int) -> list[Completion]:
         """Return one completion a request.

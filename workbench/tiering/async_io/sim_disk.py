@@ -40,6 +40,7 @@ from workbench.tiering.async_io.engine import (
     DEFAULT_DEADLINE_S,
     Completion,
     EngineStats,
+    OnWhole,
     Request,
     StorageError,
 )
@@ -102,14 +103,24 @@ class SimDisk:
             return handle
 
     def submit(
-        self, batch: Sequence[Request], deadline_s: float = DEFAULT_DEADLINE_S
+        self,
+        batch: Sequence[Request],
+        deadline_s: float = DEFAULT_DEADLINE_S,
+        on_whole: OnWhole | None = None,
     ) -> list[Completion]:
         """Carry out every request and log the writes and syncs among them."""
         end_ns = self._clock.now_ns() + int(deadline_s * 1e9)
         with self._lock:
             self._refuse_closed()
             covers = len(self._log)
-            completions = [self._complete(request, covers, end_ns, deadline_s) for request in batch]
+        completions: list[Completion] = []
+        all_whole = True
+        for request in batch:
+            with self._lock:
+                completions.append(self._complete(request, covers, end_ns, deadline_s))
+            all_whole = all_whole and completions[-1].error is None
+            if all_whole and on_whole is not None:
+                on_whole(len(completions))
         self._tally.count(completions)
         return completions
 

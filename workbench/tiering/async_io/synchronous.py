@@ -11,7 +11,13 @@ from time import perf_counter_ns
 
 from workbench.tiering.async_io.blocking import carry_out
 from workbench.tiering.async_io.checks import too_late, unknown_file
-from workbench.tiering.async_io.engine import DEFAULT_DEADLINE_S, Completion, Request, StorageError
+from workbench.tiering.async_io.engine import (
+    DEFAULT_DEADLINE_S,
+    Completion,
+    OnWhole,
+    Request,
+    StorageError,
+)
 from workbench.tiering.async_io.files import OpenFile
 from workbench.tiering.async_io.real_files import RealFiles
 
@@ -32,7 +38,10 @@ class SynchronousEngine(RealFiles):
         self.kind = "synchronous" if direct else "buffered"
 
     def submit(
-        self, batch: Sequence[Request], deadline_s: float = DEFAULT_DEADLINE_S
+        self,
+        batch: Sequence[Request],
+        deadline_s: float = DEFAULT_DEADLINE_S,
+        on_whole: OnWhole | None = None,
     ) -> list[Completion]:
         """Carry out every request in order, each to its end before the next begins.
 
@@ -47,8 +56,8 @@ class SynchronousEngine(RealFiles):
         """
         self._refuse_fork()
         end_ns = perf_counter_ns() + int(deadline_s * 1e9)
-        completions = []
-        short_transfers = 0
+        completions: list[Completion] = []
+        short_transfers, all_whole = 0, True
         with self._files.borrowed({request.file for request in batch}) as files:
             for request in batch:
                 start_ns = perf_counter_ns()
@@ -60,6 +69,9 @@ class SynchronousEngine(RealFiles):
                 )
                 short_transfers += short
                 completions.append(Completion(request, perf_counter_ns() - start_ns, error))
+                all_whole = all_whole and error is None
+                if all_whole and on_whole is not None:
+                    on_whole(len(completions))
         self._tally.count(completions, short_transfers)
         return completions
 

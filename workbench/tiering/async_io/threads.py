@@ -17,6 +17,7 @@ from workbench.tiering.async_io.checks import too_late, unknown_file
 from workbench.tiering.async_io.engine import (
     DEFAULT_DEADLINE_S,
     Completion,
+    OnWhole,
     Request,
     StorageError,
 )
@@ -37,12 +38,15 @@ class _Batch:
     def __init__(self, requests: Sequence[Request], table: FileTable) -> None:
         self.requests = requests
         self.files = table.borrow({request.file for request in requests})
-        self.done = threading.Event()
         self._table = table
         self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._completions: list[Completion | None] = [None] * len(requests)
         self._begun = 0
         self._ended = 0
+        # Requests from the first on that have moved whole.
+        self._n_whole = 0
+        self._is_watched = False
         self._closed = False
         self._holders = 1
         self.short_transfers = 0
@@ -64,10 +68,32 @@ class _Batch:
                 self._completions[number] = Completion(self.requests[number], took_ns, error)
                 self.short_transfers += short
                 self._ended += 1
-                if self._ended == len(self.requests):
-                    self.done.set()
+                if self._is_watched or self._ended == len(self.requests):
+                    self._changed.notify()
         self.leave()
         return in_time
+
+    def wait(self, end_ns: int, on_whole: OnWhole | None) -> None:
+        """Wait until every request is over or time is up; tell how many are whole meanwhile."""
+        n_told, is_over = 0, False
+        self._is_watched = on_whole is not None
+        while not is_over and (left_ns := end_ns - monotonic_ns()) > 0:
+            with self._lock:
+                is_over = self._ended == len(self.requests)
+                if not is_over and self._count_whole() == n_told:
+                    self._changed.wait(left_ns / 1e9)
+                n_whole = self._count_whole()
+            if on_whole is not None and n_whole > n_told:
+                on_whole(n_whole)
+                n_told = n_whole
+
+    def _count_whole(self) -> int:
+        while self._is_watched and self._n_whole < self._ended:
+            done = self._completions[self._n_whole]
+            if done is None or done.error is not None:
+                break
+            self._n_whole += 1
+        return self._n_whole
 
     def leave(self) -> None:
         """Let go of the batch."""
@@ -134,7 +160,10 @@ class ThreadEngine(RealFiles):
         self._stuck = 0
 
     def submit(
-        self, batch: Sequence[Request], deadline_s: float = DEFAULT_DEADLINE_S
+        self,
+        batch: Sequence[Request],
+        deadline_s: float = DEFAULT_DEADLINE_S,
+        on_whole: OnWhole | None = None,
     ) -> list[Completion]:
         """Carry out every request on the pool; see `engine.Engine.submit`.
 
@@ -151,7 +180,7 @@ class ThreadEngine(RealFiles):
         try:
             if batch and deadline_s > 0:
                 self._begin(work, len(batch))
-                work.done.wait(deadline_s)
+                work.wait(start_ns + int(deadline_s * 1e9), on_whole)
         finally:
             completions, under_way = work.close(deadline_s, monotonic_ns() - start_ns)
             self._replace(under_way)

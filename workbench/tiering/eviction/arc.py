@@ -8,17 +8,11 @@ missed; here room is made first, because a cache makes room before it knows for 
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Generic
 
-from workbench.tiering.eviction.policy import (
-    Key,
-    first_unpinned,
-    never,
-    refuse_insert,
-    require_capacity,
-)
+from workbench.tiering.eviction.policy import Key, never, refuse_insert, require_capacity
+from workbench.tiering.eviction.queue import Queue
 
 
 class Arc(Generic[Key]):
@@ -28,10 +22,10 @@ class Arc(Generic[Key]):
 
     def __init__(self, capacity_blocks: int) -> None:
         self.capacity_blocks = require_capacity(self.name, capacity_blocks)
-        self._once: OrderedDict[Key, None] = OrderedDict()  # the paper's T1
-        self._again: OrderedDict[Key, None] = OrderedDict()  # T2
-        self._once_ghosts: OrderedDict[Key, None] = OrderedDict()  # B1
-        self._again_ghosts: OrderedDict[Key, None] = OrderedDict()  # B2
+        self._once: Queue[Key] = Queue()  # the paper's T1
+        self._again: Queue[Key] = Queue()  # T2
+        self._once_ghosts: Queue[Key] = Queue()  # B1
+        self._again_ghosts: Queue[Key] = Queue()  # B2
         self._once_target = 0.0  # p, blocks
 
     def __len__(self) -> int:
@@ -43,10 +37,10 @@ class Arc(Generic[Key]):
     def touch(self, key: Key) -> None:
         """Move the block to the end of those used again."""
         if key in self._once:
-            del self._once[key]
-            self._again[key] = None
+            self._once.leave(key)
+            self._again.join(key)
         else:
-            self._again.move_to_end(key)
+            self._again.renew(key)
 
     def insert(self, key: Key) -> None:
         """Join the blocks used once, or, coming back as a ghost, those used again."""
@@ -54,9 +48,9 @@ class Arc(Generic[Key]):
             refuse_insert(self, key)
         if key in self._once_ghosts or key in self._again_ghosts:
             self._learn(key)
-            self._again[key] = None
+            self._again.join(key)
         else:
-            self._once[key] = None
+            self._once.join(key)
         self._forget_ghosts()
 
     def _learn(self, key: Key) -> None:
@@ -65,18 +59,18 @@ class Arc(Generic[Key]):
         if key in self._once_ghosts:
             step = max(1.0, n_again / n_once)
             self._once_target = min(float(self.capacity_blocks), self._once_target + step)
-            del self._once_ghosts[key]
+            self._once_ghosts.leave(key)
         else:
             step = max(1.0, n_once / n_again)
             self._once_target = max(0.0, self._once_target - step)
-            del self._again_ghosts[key]
+            self._again_ghosts.leave(key)
 
     def _forget_ghosts(self) -> None:
         capacity = self.capacity_blocks
         while self._once_ghosts and len(self._once) + len(self._once_ghosts) > capacity:
-            self._once_ghosts.popitem(last=False)
+            self._once_ghosts.leave_oldest()
         while len(self._once_ghosts) + len(self._again_ghosts) > capacity:
-            self._again_ghosts.popitem(last=False)
+            self._again_ghosts.leave_oldest()
 
     def evict(self, is_pinned: Callable[[Key], bool] = never) -> Key | None:
         """Take the oldest of the side that is above its target, and keep its key as a ghost."""
@@ -84,20 +78,17 @@ class Arc(Generic[Key]):
         again = (self._again, self._again_ghosts)
         sides = (once, again) if len(self._once) > self._once_target else (again, once)
         for blocks, ghosts in sides:
-            victim = first_unpinned(blocks, is_pinned)
+            victim = blocks.oldest(is_pinned)
             if victim is not None:
-                del blocks[victim]
-                ghosts[victim] = None
+                blocks.leave(victim)
+                ghosts.join(victim)
                 self._forget_ghosts()
                 return victim
         return None
 
     def remove(self, key: Key) -> None:
         """Take the block out; it leaves no ghost."""
-        if key in self._once:
-            del self._once[key]
-        else:
-            del self._again[key]
+        (self._once if key in self._once else self._again).leave(key)
 
     def check(self) -> None:
         """Assert that no key is in two queues and that blocks and ghosts are bounded."""

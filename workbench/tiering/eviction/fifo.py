@@ -6,17 +6,11 @@ Leaves out: everything that use could tell.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Generic
 
-from workbench.tiering.eviction.policy import (
-    Key,
-    first_unpinned,
-    never,
-    refuse_insert,
-    require_capacity,
-)
+from workbench.tiering.eviction.policy import Key, never, refuse_insert, require_capacity
+from workbench.tiering.eviction.queue import Queue
 
 
 class Fifo(Generic[Key]):
@@ -24,10 +18,9 @@ class Fifo(Generic[Key]):
 
     name = "fifo"
 
-    # OrderedDict, not dict: finding a dict's first key passes over all that were deleted before it.
     def __init__(self, capacity_blocks: int) -> None:
         self.capacity_blocks = require_capacity(self.name, capacity_blocks)
-        self._queue: OrderedDict[Key, None] = OrderedDict()
+        self._queue: Queue[Key] = Queue()
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -43,18 +36,18 @@ class Fifo(Generic[Key]):
         """Join the end."""
         if key in self._queue or len(self._queue) >= self.capacity_blocks:
             refuse_insert(self, key)
-        self._queue[key] = None
+        self._queue.join(key)
 
     def evict(self, is_pinned: Callable[[Key], bool] = never) -> Key | None:
         """Take the block at the front."""
-        victim = first_unpinned(self._queue, is_pinned)
+        victim = self._queue.oldest(is_pinned)
         if victim is not None:
-            del self._queue[victim]
+            self._queue.leave(victim)
         return victim
 
     def remove(self, key: Key) -> None:
         """Take the block out."""
-        del self._queue[key]
+        self._queue.leave(key)
 
     def check(self) -> None:
         """Assert that no more is held than fits."""

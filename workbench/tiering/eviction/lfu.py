@@ -6,17 +6,11 @@ Leaves out: ageing; what was popular once stays until something is more popular.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Generic
 
-from workbench.tiering.eviction.policy import (
-    Key,
-    first_unpinned,
-    never,
-    refuse_insert,
-    require_capacity,
-)
+from workbench.tiering.eviction.policy import Key, never, refuse_insert, require_capacity
+from workbench.tiering.eviction.queue import Queue
 
 
 class Lfu(Generic[Key]):
@@ -27,7 +21,7 @@ class Lfu(Generic[Key]):
     def __init__(self, capacity_blocks: int) -> None:
         self.capacity_blocks = require_capacity(self.name, capacity_blocks)
         self._uses: dict[Key, int] = {}
-        self._queues: dict[int, OrderedDict[Key, None]] = {}
+        self._queues: dict[int, Queue[Key]] = {}
 
     def __len__(self) -> int:
         return len(self._uses)
@@ -49,14 +43,18 @@ class Lfu(Generic[Key]):
 
     def evict(self, is_pinned: Callable[[Key], bool] = never) -> Key | None:
         """Take the block at the front of the queue of fewest uses."""
-        fewest = 1 if 1 in self._queues else min(self._queues, default=0)
-        victim = first_unpinned(self._queues.get(fewest, ()), is_pinned)
-        if victim is None:
-            by_uses = (key for uses in sorted(self._queues) for key in self._queues[uses])
-            victim = first_unpinned(by_uses, is_pinned)
-        if victim is not None:
-            self.remove(victim)
-        return victim
+        for uses in self._fewest_first():
+            victim = self._queues[uses].oldest(is_pinned)
+            if victim is not None:
+                self.remove(victim)
+                return victim
+        return None
+
+    def _fewest_first(self) -> Iterator[int]:
+        # Nearly always a block of one use can go, and nothing has to be sorted.
+        if 1 in self._queues:
+            yield 1
+        yield from sorted(self._queues)
 
     def remove(self, key: Key) -> None:
         """Take the block out; its uses are forgotten."""
@@ -66,12 +64,12 @@ class Lfu(Generic[Key]):
         self._uses[key] = uses
         queue = self._queues.get(uses)
         if queue is None:
-            queue = self._queues[uses] = OrderedDict()
-        queue[key] = None
+            queue = self._queues[uses] = Queue()
+        queue.join(key)
 
     def _leave(self, key: Key, uses: int) -> None:
         queue = self._queues[uses]
-        del queue[key]
+        queue.leave(key)
         if not queue:
             del self._queues[uses]
 

@@ -17,4 +17,4 @@ class Lru(Fifo[Key]):
 
     def touch(self, key: Key) -> None:
         """Move the block to the end."""
-        self._queue.move_to_end(key)
+        self._queue.renew(key)

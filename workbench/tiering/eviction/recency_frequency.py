@@ -2,24 +2,19 @@
 
 Follows: the seed story's score of recency plus frequency. LRFU (Lee et al., 2001) gives the sum its
 unit: twice the uses are worth one half-life of age.
-Leaves out: uses beyond 16, which count as 16.
+Leaves out: uses beyond 16, which count as 16, and ages finer than a thousandth of the half-life.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Generic
 
-from workbench.tiering.eviction.policy import (
-    Key,
-    first_unpinned,
-    never,
-    refuse_insert,
-    require_capacity,
-)
+from workbench.tiering.eviction.policy import Key, never, refuse_insert, require_capacity
+from workbench.tiering.eviction.queue import Queue
 
 _MOST_USES = 16
+_TICKS_PER_HALF_LIFE = 1024
 
 
 class RecencyFrequency(Generic[Key]):
@@ -39,12 +34,12 @@ class RecencyFrequency(Generic[Key]):
     def __init__(self, capacity_blocks: int, half_life_uses: int | None = None) -> None:
         self.capacity_blocks = require_capacity(self.name, capacity_blocks)
         self._half_life_uses = half_life_uses or capacity_blocks
+        self._tick_uses = max(1, self._half_life_uses // _TICKS_PER_HALF_LIFE)
         self._clock = 0
+        # All keys of one tick share this one object: an integer of its own costs 32 bytes a key.
+        self._now = 0
         self._uses: dict[Key, int] = {}
-        # Of each rank: last use by key.
-        self._queues: list[OrderedDict[Key, int]] = [
-            OrderedDict() for _ in range(_rank(_MOST_USES) + 1)
-        ]
+        self._queues: list[Queue[Key]] = [Queue() for _ in range(_rank(_MOST_USES) + 1)]
 
     def __len__(self) -> int:
         return len(self._uses)
@@ -55,7 +50,7 @@ class RecencyFrequency(Generic[Key]):
     def touch(self, key: Key) -> None:
         """Raise the block's score: it was used just now, and once more."""
         uses = self._uses[key]
-        del self._queues[_rank(uses)][key]
+        self._queues[_rank(uses)].leave(key)
         self._join(key, min(uses + 1, _MOST_USES))
 
     def insert(self, key: Key) -> None:
@@ -68,7 +63,7 @@ class RecencyFrequency(Generic[Key]):
         """Take the block with the lowest score."""
         victim, lowest = None, 0
         for rank, queue in enumerate(self._queues):
-            key = first_unpinned(queue, is_pinned)
+            key = queue.oldest(is_pinned)
             if key is not None:
                 score = queue[key] + self._half_life_uses * rank
                 if victim is None or score < lowest:
@@ -79,12 +74,14 @@ class RecencyFrequency(Generic[Key]):
 
     def remove(self, key: Key) -> None:
         """Take the block out; its score is forgotten."""
-        del self._queues[_rank(self._uses.pop(key))][key]
+        self._queues[_rank(self._uses.pop(key))].leave(key)
 
     def _join(self, key: Key, uses: int) -> None:
         self._clock += 1
+        if self._clock % self._tick_uses == 0:
+            self._now = self._clock
         self._uses[key] = uses
-        self._queues[_rank(uses)][key] = self._clock
+        self._queues[_rank(uses)].join(key, self._now)
 
     def check(self) -> None:
         """Assert that every block is in the queue of its rank, by last use."""
@@ -92,7 +89,8 @@ class RecencyFrequency(Generic[Key]):
         assert sum(map(len, self._queues)) == len(self._uses)
         for rank, queue in enumerate(self._queues):
             assert all(_rank(self._uses[key]) == rank for key in queue), rank
-            assert list(queue.values()) == sorted(queue.values()), rank
+            times = [queue[key] for key in queue]
+            assert times == sorted(times), rank
 
 
 def _rank(uses: int) -> int:

@@ -38,6 +38,7 @@ class Core:
     next_sequence : int      number of the next frame or life of a segment
     durable_sequence : int   frames up to this number survive power loss
     filled_segments : int    since the last snapshot
+    lacks_spare : bool       beside the open segment none is free
     snapshot_bytes : int     length of the published snapshot, 0 if there is none
     snapshot_temp_bytes      and of one that could be neither published nor removed
     """
@@ -58,6 +59,7 @@ class Core:
     next_sequence: int = 1
     durable_sequence: int = 0
     filled_segments: int = 0
+    lacks_spare: bool = False
     snapshot_bytes: int = 0
     snapshot_temp_bytes: int = 0
     closed: bool = False

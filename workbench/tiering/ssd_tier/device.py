@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from workbench.tiering.async_io.engine import DeadlineError, Engine, Folder, Request, StorageError
+from workbench.tiering.async_io.engine import (
+    DeadlineError,
+    Engine,
+    Folder,
+    OnWhole,
+    Request,
+    StorageError,
+)
 from workbench.tiering.ssd_tier.counters import Counters
 from workbench.tiering.ssd_tier.deadline import Deadline
 
@@ -23,12 +30,18 @@ class Device:
         self.folder = folder
         self.counters = counters
 
-    def submit(self, batch: Sequence[Request], deadline: Deadline) -> list[StorageError | None]:
-        """Carry out a batch and return each request's error, None where every byte moved."""
+    def submit(
+        self, batch: Sequence[Request], deadline: Deadline, on_whole: OnWhole | None = None
+    ) -> list[StorageError | None]:
+        """Carry out a batch and return each request's error, None where every byte moved.
+
+        ``on_whole`` may be told meanwhile how many from the first on have (engine.py).
+        """
         if not batch:
             return []
         try:
-            errors = [done.error for done in self.engine.submit(batch, deadline.left_s())]
+            moved = self.engine.submit(batch, deadline.left_s(), on_whole)
+            errors = [done.error for done in moved]
         except (StorageError, MemoryError) as error:
             errors = [StorageError(f"the engine refused the batch: {error!r}")] * len(batch)
         written = 0

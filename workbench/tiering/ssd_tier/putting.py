@@ -16,7 +16,7 @@ from workbench.tiering.ssd_tier.deadline import Deadline
 from workbench.tiering.ssd_tier.drafts import Draft, draft_block, draft_tombstone
 from workbench.tiering.ssd_tier.frame import Attributes, attributes_sum
 from workbench.tiering.ssd_tier.index import Entry
-from workbench.tiering.ssd_tier.rooms import make_index_room, open_next
+from workbench.tiering.ssd_tier.rooms import keep_spare, make_index_room, open_next
 from workbench.tiering.ssd_tier.snapshot_file import publish
 from workbench.tiering.ssd_tier.writer import append, condemn
 
@@ -116,6 +116,8 @@ def _write(core: Core, drafts: Sequence[Draft], deadline: Deadline) -> list[bool
     if not core.health.may_write():
         core.counters.add(puts=len(drafts), puts_refused=len(drafts))
         return [False] * len(drafts)
+    if core.lacks_spare:
+        keep_spare(core, deadline)
     while len(written) < len(drafts):
         rest = drafts[len(written) :]
         rest = rest[: _index_room(core, rest[0].key, deadline)]

@@ -1,19 +1,26 @@
 """Read frames and let only those through whose every field and byte is what the index expects.
 
-Follows: checksum and generation kept outside the block; sums of one part are taken while another
-is read.
+Follows: checksum and generation kept outside the block; sums are taken of blocks that have arrived,
+while they are in the cache and others are under way.
 Leaves out: counting hits and misses (lookup.py).
 """
 
 from __future__ import annotations
 
 import enum
-import itertools
 from collections.abc import Sequence
+from queue import SimpleQueue
 from typing import NamedTuple
 
+from workbench.phases import Phase
 from workbench.tiering.async_io.buffers import address
-from workbench.tiering.async_io.engine import PAGE_BYTES, DeadlineError, Request, StorageError
+from workbench.tiering.async_io.engine import (
+    PAGE_BYTES,
+    DeadlineError,
+    OnWhole,
+    Request,
+    StorageError,
+)
 from workbench.tiering.ssd_tier.checksum import payload_sum
 from workbench.tiering.ssd_tier.core import Core
 from workbench.tiering.ssd_tier.deadline import Deadline
@@ -28,9 +35,11 @@ from workbench.tiering.ssd_tier.frame import (
 )
 from workbench.tiering.ssd_tier.index import Entry
 
-# Two threads read and sum parts in turn, so that the device always has the next one: measured 1.2
-# to 1.5 times one batch of everything.
-_PART_BYTES = 6 << 20
+# From so many bytes on a second thread sums what has arrived while the first waits for the rest.
+_SHARED_BYTES = 2 << 20
+# That one, and the thread that reads, once it has.
+_CHECKERS = 2
+_READS = Phase("tier reads")
 
 
 class Failure(enum.Enum):
@@ -72,79 +81,93 @@ class Landing(NamedTuple):
     payload: memoryview
 
 
+@_READS.timed
 def load(core: Core, wanted: Sequence[Wanted], deadline: Deadline) -> list[Frame | Failure]:
     """Read and verify blocks, in their order.
 
     Cost    one read a block straight into the caller's buffer or a pooled one; no copy.
     """
-    landings = [_landing(core, one) for one in wanted]
-    parts = _parts(landings)
-    left = iter(parts)
-    answers: dict[int, list[Frame | Failure]] = {}
-
-    def work() -> None:
-        # Both threads take parts from one list iterator, which gives each part out once.
-        for start, stop in left:
-            batch = [landing.request for landing in landings[start:stop]]
-            errors = core.device.submit(batch, deadline)
-            answers[start] = _verify_all(core, wanted[start:stop], landings[start:stop], errors)
-
-    other = core.helper().submit(work) if len(parts) > 1 else None
-    work()
-    # A helper that is busy with somebody else has nothing left to do here.
+    arrivals = _Arrivals(core, wanted)
+    is_shared = arrivals.n_bytes >= _SHARED_BYTES
+    other = core.helper().submit(arrivals.check) if is_shared else None
+    arrivals.read(deadline, arrivals.hand_on if is_shared else None)
+    arrivals.check()
+    # One that was busy with somebody else has nothing left to do here.
     if other is not None and not other.cancel():
         other.result()
-    return [frame for start in sorted(answers) for frame in answers[start]]
+    return arrivals.answers
 
 
-def _landing(core: Core, wanted: Wanted) -> Landing:
-    entry, buffer = wanted.entry, wanted.buffer
-    file, offset = core.table[entry.segment].file, entry.page * PAGE_BYTES
-    n_bytes = payload_pages(entry.stored_bytes) * PAGE_BYTES
-    if buffer is not None and n_bytes and _fits(buffer, n_bytes):
-        page = core.pool.lease(PAGE_BYTES)
-        request = Request("read", file, offset, page, (buffer[:n_bytes],))
-        return Landing(request, page, buffer[: entry.stored_bytes])
-    pages = core.pool.lease(PAGE_BYTES + n_bytes)
-    payload = pages[PAGE_BYTES : PAGE_BYTES + entry.stored_bytes]
-    return Landing(Request("read", file, offset, pages), pages, payload)
+class _Arrivals:
+    """Blocks that one thread reads, all in one batch, and any thread may check as they arrive."""
+
+    def __init__(self, core: Core, wanted: Sequence[Wanted]) -> None:
+        self._core = core
+        self._wanted = wanted
+        self._landings = _landings(core, wanted)
+        self._errors: Sequence[StorageError | None] = [None] * len(wanted)
+        # Numbers of blocks to check, then one None for each thread that may check.
+        self._arrived: SimpleQueue[int | None] = SimpleQueue()
+        self._n_arrived = 0
+        self.n_bytes = sum(landing.request.n_bytes for landing in self._landings)
+        self.answers: list[Frame | Failure] = [Failure.FAILED] * len(wanted)
+
+    def read(self, deadline: Deadline, on_whole: OnWhole | None) -> None:
+        """Read every block, and hand them all on in the end."""
+        batch = [landing.request for landing in self._landings]
+        try:
+            self._errors = self._core.device.submit(batch, deadline, on_whole)
+            self.hand_on(len(batch))
+        finally:
+            for _ in range(_CHECKERS):
+                self._arrived.put(None)
+
+    def hand_on(self, n_whole: int) -> None:
+        """Let the blocks up to this number be checked."""
+        for number in range(self._n_arrived, n_whole):
+            self._arrived.put(number)
+        self._n_arrived = max(self._n_arrived, n_whole)
+
+    def check(self) -> None:
+        """Check blocks as long as there are any."""
+        while (number := self._arrived.get()) is not None:
+            self.answers[number] = self._answer(number)
+
+    def _answer(self, number: int) -> Frame | Failure:
+        error, one = self._errors[number], self._wanted[number]
+        if error is not None:
+            return Failure.LATE if isinstance(error, DeadlineError) else Failure.FAILED
+        try:
+            return verify(self._core.store, one.key, one.entry, self._landings[number])
+        except BadFrameError:
+            return Failure.DAMAGED
 
 
-def _fits(buffer: memoryview, n_bytes: int) -> bool:
+def _landings(core: Core, wanted: Sequence[Wanted]) -> list[Landing]:
+    """Choose where every frame goes: its payload into the caller's buffer if that will do."""
+    sizes = [payload_pages(one.entry.stored_bytes) * PAGE_BYTES for one in wanted]
+    given = [_fits(one.buffer, size) for one, size in zip(wanted, sizes, strict=True)]
+    # One lease for all headers: a lease costs as much as everything else here.
+    headers = core.pool.lease(sum(given) * PAGE_BYTES) if any(given) else memoryview(b"")
+    landings = []
+    for (_, entry, buffer), size, is_given in zip(wanted, sizes, given, strict=True):
+        file, offset = core.table[entry.segment].file, entry.page * PAGE_BYTES
+        if is_given and buffer is not None:
+            page, headers = headers[:PAGE_BYTES], headers[PAGE_BYTES:]
+            request = Request("read", file, offset, page, (buffer[:size],))
+            landings.append(Landing(request, page, buffer[: entry.stored_bytes]))
+        else:
+            pages = core.pool.lease(PAGE_BYTES + size)
+            payload = pages[PAGE_BYTES : PAGE_BYTES + entry.stored_bytes]
+            landings.append(Landing(Request("read", file, offset, pages), pages, payload))
+    return landings
+
+
+def _fits(buffer: memoryview | None, n_bytes: int) -> bool:
+    if buffer is None or not n_bytes:
+        return False
     is_plain = buffer.contiguous and buffer.itemsize == 1 and buffer.ndim == 1
     return is_plain and buffer.nbytes >= n_bytes and address(buffer) % PAGE_BYTES == 0
-
-
-def _parts(landings: Sequence[Landing]) -> list[tuple[int, int]]:
-    """Cut the blocks into runs of about 6 MiB."""
-    cuts, n_bytes = [0], 0
-    for i, landing in enumerate(landings):
-        n_bytes += landing.request.n_bytes
-        if n_bytes >= _PART_BYTES:
-            cuts.append(i + 1)
-            n_bytes = 0
-    if cuts[-1] != len(landings):
-        cuts.append(len(landings))
-    return list(itertools.pairwise(cuts))
-
-
-def _verify_all(
-    core: Core,
-    wanted: Sequence[Wanted],
-    landings: Sequence[Landing],
-    errors: Sequence[StorageError | None],
-) -> list[Frame | Failure]:
-    answers: list[Frame | Failure] = []
-    for one, landing, error in zip(wanted, landings, errors, strict=True):
-        if error is not None:
-            late = isinstance(error, DeadlineError)
-            answers.append(Failure.LATE if late else Failure.FAILED)
-            continue
-        try:
-            answers.append(verify(core.store, one.key, one.entry, landing))
-        except BadFrameError:
-            answers.append(Failure.DAMAGED)
-    return answers
 
 
 def verify(store: bytes, key: bytes, entry: Entry, landing: Landing) -> Frame:

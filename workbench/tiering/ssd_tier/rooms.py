@@ -38,23 +38,35 @@ def open_next(core: Core, deadline: Deadline) -> bool:
         return False
     core.filled_segments += core.table.open is not None
     core.table.seal()
-    if not core.table.free():
-        reclaim(core, deadline)
-    # One that failed before is better than none: the device may be well again.
-    for segment in [*core.table.free(), *core.table.renewable()][:1]:
-        if _begin_life(core, segment, Use.USED, deadline):
-            core.table.open = segment
-    if core.table.open is not None and not core.table.free():
-        _keep_spare(core, deadline)
+    if free := core.table.free():
+        _open_one(core, free, deadline)
+    # One that failed before is better than none: the device may be well again. Emptying one now
+    # means losing what is in it, for there is nowhere to move it to.
+    elif not _open_one(core, core.table.renewable(), deadline) and reclaim(core, deadline):
+        _open_one(core, core.table.free(), deadline)
+    keep_spare(core, deadline)
     return core.table.open is not None
 
 
-def _keep_spare(core: Core, deadline: Deadline) -> None:
-    """Free a segment: one that failed before, if the device is well again, else by reclaim."""
-    for segment in core.table.renewable()[:1]:
-        if _begin_life(core, segment, Use.FREE, deadline):
-            return
-    reclaim(core, deadline)
+def _open_one(core: Core, segments: Sequence[Segment], deadline: Deadline) -> bool:
+    """Open the first of some segments; return whether that went well."""
+    for segment in segments[:1]:
+        if _begin_life(core, segment, Use.USED, deadline):
+            core.table.open = segment
+    return core.table.open is not None
+
+
+def keep_spare(core: Core, deadline: Deadline) -> None:
+    """Free a segment beside the open one, if none is.
+
+    It is one that failed before, if the device is well again, else one that is emptied. If neither
+    works, the next put tries again, as long as the open segment has room to empty one into.
+    """
+    if core.table.open is not None and not core.table.free():
+        renewable = core.table.renewable()[:1]
+        if not any(_begin_life(core, segment, Use.FREE, deadline) for segment in renewable):
+            reclaim(core, deadline)
+    core.lacks_spare = core.table.open is not None and not core.table.free()
 
 
 def _begin_life(core: Core, segment: Segment, use: Use, deadline: Deadline) -> bool:
@@ -84,19 +96,17 @@ def reclaim(core: Core, deadline: Deadline, evict: bool = False) -> bool:
     ----------
     evict : bool   move nothing: the oldest segment's blocks all go
     """
-    victim, sparse = core.table.victim(core.index, core.config.compact_below_frac)
-    if evict:
-        victim = core.table.oldest(core.index)
-    elif doubted := [core.table[n] for n in core.strays.doubted()]:
-        # First of all: a tombstone elsewhere may speak against something in it.
-        victim = next((one for one in doubted if one.state == State.SEALED), victim)
+    victim, sparse = _victim(core, evict)
     # Marks and tombstones in it are needed until what they speak against is dead on disk.
     if victim is None or not flush(core, deadline):
         return False
     if core.strays.stuck() and not protect(core, unpromised_only=False, deadline=deadline):
         return False
-    if not evict:
-        _move(core, _worth_moving(core, victim, sparse), deadline)
+    # With nowhere to move blocks to, losing the fewest is all that is left.
+    keeps_all = sparse and core.table.open is not None
+    is_safe = evict or _move_out(core, victim, sparse, deadline)
+    if keeps_all and not is_safe:
+        return False
     if not sync_frames(core, deadline):
         return False
     is_free = _begin_life(core, victim, Use.FREE, deadline)
@@ -105,12 +115,26 @@ def reclaim(core: Core, deadline: Deadline, evict: bool = False) -> bool:
     return is_free
 
 
+def _victim(core: Core, evict: bool) -> tuple[Segment | None, bool]:
+    """Return the segment to empty, and whether all of it is to be kept."""
+    if evict:
+        return core.table.oldest(core.index), False
+    victim, sparse = core.table.victim(core.index, core.config.compact_below_frac)
+    for doubted in (core.table[number] for number in core.strays.doubted()):
+        if doubted.state == State.SEALED:
+            # First of all: a tombstone elsewhere may speak against something in it.
+            return doubted, sparse and doubted is victim
+    return victim, sparse
+
+
 def _worth_moving(core: Core, victim: Segment, sparse: bool) -> list[tuple[bytes, Entry]]:
     """Return the blocks to move, the newest first, no more than there is room for."""
     frac = 0.5 if sparse else core.config.reinsert_frac
+    # A sparse segment leaves a new one room enough for the largest frame by itself.
+    spared_pages = 0 if sparse else core.layout.frame_pages_max
     room_bytes = min(
         frac * core.layout.segment_bytes,
-        (core.table.room_pages() - core.layout.frame_pages_max) * PAGE_BYTES,
+        (core.table.room_pages() - spared_pages) * PAGE_BYTES,
     )
     chosen = []
     for key, entry in reversed(core.index.in_segment(victim.number)):
@@ -123,9 +147,23 @@ def _worth_moving(core: Core, victim: Segment, sparse: bool) -> list[tuple[bytes
     return chosen
 
 
-def _move(core: Core, blocks: Sequence[tuple[bytes, Entry]], deadline: Deadline) -> None:
-    """Write blocks again at the end of the log, make that durable, then let the index see it."""
+def _move_out(core: Core, victim: Segment, sparse: bool, deadline: Deadline) -> bool:
+    """Move what is worth it; return whether all of that is safe elsewhere."""
+    blocks = _worth_moving(core, victim, sparse)
+    # Where not all of a sparse one fits, nothing is moved in vain.
+    fits = not sparse or len(blocks) == len(core.index.in_segment(victim.number))
+    return fits and _move(core, blocks, deadline)
+
+
+def _move(core: Core, blocks: Sequence[tuple[bytes, Entry]], deadline: Deadline) -> bool:
+    """Write blocks again at the end of the log, make that durable, then let the index see it.
+
+    Returns
+    -------
+    whether all of them are safe there, but for those that cannot be read any more
+    """
     moved: list[tuple[Draft, Entry, Entry]] = []
+    n_whole = 0
     for some in _batches(blocks):
         frames = load(core, [Wanted(key, entry) for key, entry in some], deadline)
         whole = [
@@ -133,17 +171,19 @@ def _move(core: Core, blocks: Sequence[tuple[bytes, Entry]], deadline: Deadline)
             for frame, (_, entry) in zip(frames, some, strict=True)
             if isinstance(frame, Frame)
         ]
+        n_whole += len(whole)
         entries = append(core, [draft for draft, _ in whole], deadline)
         for (draft, old), new in zip(whole, entries, strict=False):
             if new is not None:
                 moved.append((draft, old, new))
-    is_safe = bool(moved) and sync_frames(core, deadline)
+    is_safe = not moved or sync_frames(core, deadline)
     for draft, old, new in moved:
         if is_safe and core.index.swap(draft.key, old.sequence, new):
             condemn(core, draft.key, old)
             core.counters.add(blocks_reinserted=1)
         else:
             condemn(core, draft.key, new)
+    return is_safe and len(moved) == n_whole
 
 
 def _batches(blocks: Sequence[tuple[bytes, Entry]]) -> list[list[tuple[bytes, Entry]]]:

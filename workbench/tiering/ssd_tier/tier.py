@@ -176,7 +176,7 @@ class SsdTier(Closing):
         attributes : Attributes or None    a block with another fingerprint, tenant or codec is a
                                            miss
 
-        Cost    one read a block, in a few batches, sums taken meanwhile; 20 us a block around it.
+        Cost    one read a block, in one batch, sums taken meanwhile; 20 us a block around it.
         """
         frames = self.get_frames(keys, buffers, attributes)
         return [None if frame is None else frame.payload for frame in frames]

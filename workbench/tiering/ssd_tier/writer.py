@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from workbench.phases import Phase
 from workbench.tiering.async_io.engine import PAGE_BYTES, DeadlineError, Request, StorageError
 from workbench.tiering.ssd_tier.core import Core
 from workbench.tiering.ssd_tier.deadline import Deadline
@@ -17,7 +18,10 @@ from workbench.tiering.ssd_tier.index import Entry
 from workbench.tiering.ssd_tier.segments import Segment
 from workbench.tiering.ssd_tier.strays import Stray
 
+_WRITES = Phase("tier writes")
 
+
+@_WRITES.timed
 def append(core: Core, drafts: Sequence[Draft], deadline: Deadline) -> list[Entry | None]:
     """Write as many of the drafts as the open segment takes, in one batch.
 

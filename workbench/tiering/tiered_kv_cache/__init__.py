@@ -18,8 +18,9 @@
 
 from workbench.tiering.tiered_kv_cache.cache import PrefixMatch, TieredKVCache
 from workbench.tiering.tiered_kv_cache.config import CacheConfig
-from workbench.tiering.tiered_kv_cache.directory import Directory, Found, Tier
+from workbench.tiering.tiered_kv_cache.directory import Directory
 from workbench.tiering.tiered_kv_cache.errors import BlockLostError, CacheFullError
+from workbench.tiering.tiered_kv_cache.found import Found, Tier
 from workbench.tiering.tiered_kv_cache.hot_tier import HotTier, TierStats
 from workbench.tiering.tiered_kv_cache.layout import BlockLayout, LayerRun
 from workbench.tiering.tiered_kv_cache.load import Load

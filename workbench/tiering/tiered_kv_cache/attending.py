@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from workbench.tiering.tiered_kv_cache.block_list import BlockList, Span
-from workbench.tiering.tiered_kv_cache.claims import Slots
 from workbench.tiering.tiered_kv_cache.core import Core
 from workbench.tiering.tiered_kv_cache.layout import LayerRun
+from workbench.tiering.tiered_kv_cache.slot_pool import Slots
 from workbench.tiering.tiered_kv_cache.staging import Batch, Name, Staging
 
 _NO_SLOTS = np.empty(0, np.int64)
@@ -37,7 +37,7 @@ def attend(core: Core, blocks: BlockList, layer: int, start: int, stop: int) -> 
             core.wait_for(blocks.sealed_keys(), frame)
         cut = [span.cut(start // size, -(-stop // size)) for span in blocks.spans()]
         held = np.concatenate([_NO_SLOTS, *(span.slots for span in cut if span.slots is not None)])
-        core.directory.claims.hold(held)
+        core.directory.slots.hold(held)
     staging = core.behind.staging if core.behind else None
     spans = list(_small(cut, staging.batch_blocks if staging else 1))
     reader = _ReadAhead(staging, [span for span in spans if span.slots is None], frame)

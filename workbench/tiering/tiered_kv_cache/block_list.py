@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from workbench.tiering.tiered_kv_cache.block_key import ROOT
-from workbench.tiering.tiered_kv_cache.claims import Slots
 from workbench.tiering.tiered_kv_cache.core import Core
+from workbench.tiering.tiered_kv_cache.slot_pool import Slots
 
 
 class OpenBlock:
@@ -113,11 +113,7 @@ class BlockList:
         if isinstance(last, OpenBlock) and last.n_sharing == 1:
             return
         (slot,) = self._core.reserve(1)
-        try:
-            self._core.read_block(self._core.slab.block(slot), self.place(len(self) - 1))
-        except LookupError:
-            self._core.give_back([slot])
-            raise
+        self._core.copy_block(slot, self.place(len(self) - 1))
         self.cut(len(self) - 1)
         self._blocks.append(OpenBlock(slot))
 

@@ -17,7 +17,7 @@ from workbench.tiering.tiered_kv_cache.block_key import ROOT, BlockKeys
 from workbench.tiering.tiered_kv_cache.cold_tier import ColdTier
 from workbench.tiering.tiered_kv_cache.config import CacheConfig
 from workbench.tiering.tiered_kv_cache.core import Core
-from workbench.tiering.tiered_kv_cache.directory import Tier
+from workbench.tiering.tiered_kv_cache.found import Tier
 from workbench.tiering.tiered_kv_cache.layout import BlockLayout
 from workbench.tiering.tiered_kv_cache.load import Load
 from workbench.tiering.tiered_kv_cache.loading import Fill, LoadJob

@@ -1,24 +1,18 @@
-"""Remember who needs which block: sequences made of it, names that pin it, readers of its slot.
+"""Remember who needs which block: sequences that are made of it, and names that pin it.
 
 Follows: reference counts; a claim that is taken twice is given back twice.
-Leaves out: what follows from a claim (directory.py).
+Leaves out: what follows from a claim (directory.py); readers of a slot (slot_pool.py).
 """
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
-Slots = NDArray[np.int64]
-
 
 class Claims:
-    """The claims on one directory's blocks (by key) and slots (by number)."""
+    """The claims on one directory's blocks. Locking is the callers'."""
 
-    def __init__(self, n_slots: int) -> None:
+    def __init__(self) -> None:
         self._references: dict[bytes, int] = {}
         self._pins: dict[bytes, int] = {}
-        self._holds = np.zeros(n_slots, np.int32)
 
     def refer(self, key: bytes) -> None:
         """Note that one more open sequence is made of a block."""
@@ -44,21 +38,12 @@ class Claims:
         """Return whether a name wants a block to stay hot."""
         return key in self._pins
 
-    def hold(self, slots: Slots) -> None:
-        """Note that the bytes of different slots are being read or written."""
-        self._holds[slots] += 1
-
-    def unhold(self, slots: Slots) -> None:
-        """Take a `hold` back."""
-        self._holds[slots] -= 1
-
-    def is_held(self, slot: int) -> bool:
-        """Return whether a slot's bytes are being read or written."""
-        return bool(self._holds[slot])
+    def is_claimed(self, key: bytes) -> bool:
+        """Return whether a sequence is made of a block, or a name wants it to stay hot."""
+        return key in self._references or key in self._pins
 
     def check(self) -> None:
         """Assert that nothing was given back more often than taken."""
-        assert (self._holds >= 0).all()
         assert min(self._references.values(), default=1) > 0
         assert min(self._pins.values(), default=1) > 0
 

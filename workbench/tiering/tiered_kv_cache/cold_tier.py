@@ -10,17 +10,25 @@ import threading
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from workbench.tiering.async_io.engine import StorageError
 from workbench.tiering.ssd_tier import Attributes, SsdTier
 from workbench.tiering.tiered_kv_cache.block_key import frame_key
 from workbench.tiering.tiered_kv_cache.layout import BlockLayout
+from workbench.tiering.tiered_kv_cache.slab import Bytes
+
+# The tier answers failures of the device by misses; these are a fork, and memory for its own work.
+_BROKEN = (StorageError, MemoryError)
 
 
 class FrameAt(NamedTuple):
-    """One frame of a block, and where its bytes are wanted: page-aligned uint8[frame_bytes]."""
+    """One frame of a block, and where its bytes are wanted: page-aligned uint8[frame_bytes].
+
+    The view is made for this read: as long as it lives, the device may write to it.
+    """
 
     key: bytes
     frame: int
-    buffer: memoryview
+    view: Bytes
 
 
 class ColdTier:
@@ -40,29 +48,40 @@ class ColdTier:
         contains = self._ssd.contains
         return all(contains(frame_key(key, frame)) for frame in range(self._n_frames))
 
-    def put(self, blocks: Sequence[tuple[bytes, Sequence[memoryview]]]) -> list[bool]:
+    def put(self, blocks: Sequence[tuple[bytes, Sequence[Bytes]]]) -> list[bool]:
         """Write blocks, each a key and its frames; return which are stored whole.
 
         The bytes must not change until this returns.
         """
         n_frames = self._n_frames
-        stored = self._ssd.put_many(
-            (frame_key(key, number), frame, self._attributes)
+        offers = [
+            (frame_key(key, number), frame.data, self._attributes)
             for key, frames in blocks
             for number, frame in enumerate(frames)
-        )
+        ]
+        try:
+            stored = self._ssd.put_many(offers)
+        except _BROKEN:
+            return [False] * len(blocks)
         whole = [all(stored[at : at + n_frames]) for at in range(0, len(stored), n_frames)]
         with self._lock:
             self.written_bytes += sum(whole) * self._layout.block_bytes
         return whole
 
     def get(self, frames: Sequence[FrameAt]) -> list[bool]:
-        """Read frames; return which are there now. The buffers of the others may hold anything."""
+        """Read frames; return which are there now.
+
+        The views of the others may hold anything, and be written to until they die.
+        """
         keys = [frame_key(one.key, one.frame) for one in frames]
-        views = self._ssd.get_many(keys, [one.buffer for one in frames], self._attributes)
+        try:
+            buffers = [one.view.data for one in frames]
+            payloads = self._ssd.get_many(keys, buffers, self._attributes)
+        except _BROKEN:
+            return [False] * len(frames)
         here = [
-            view is not None and _is_in(view, one.buffer)
-            for view, one in zip(views, frames, strict=True)
+            payload is not None and _is_all_of(payload, one.view)
+            for payload, one in zip(payloads, frames, strict=True)
         ]
         with self._lock:
             self.read_bytes += sum(here) * self._layout.frame_bytes
@@ -70,7 +89,10 @@ class ColdTier:
 
     def flush(self) -> bool:
         """Make everything written survive power loss; return whether it does."""
-        return self._ssd.flush()
+        try:
+            return self._ssd.flush()
+        except _BROKEN:
+            return False
 
     @property
     def blocks(self) -> int:
@@ -83,6 +105,7 @@ class ColdTier:
         return self._ssd.stats().blocks_unread // self._n_frames
 
 
-def _is_in(view: memoryview, buffer: memoryview) -> bool:
-    """Return whether a view is the whole buffer, not pooled memory. The tier cut it from either."""
-    return view.obj is buffer.obj and view.nbytes == buffer.nbytes
+def _is_all_of(payload: memoryview, view: Bytes) -> bool:
+    """Return whether a payload fills a view, not pooled memory; the tier cuts it from either."""
+    source: object = payload.obj
+    return source is view and payload.nbytes == view.nbytes

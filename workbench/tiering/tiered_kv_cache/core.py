@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from workbench.tiering.tiered_kv_cache.block_key import BlockKeys
-from workbench.tiering.tiered_kv_cache.claims import Slots
 from workbench.tiering.tiered_kv_cache.cold_tier import ColdTier, FrameAt
 from workbench.tiering.tiered_kv_cache.config import CacheConfig
 from workbench.tiering.tiered_kv_cache.counts import CacheCounts
@@ -22,7 +21,8 @@ from workbench.tiering.tiered_kv_cache.directory import Directory
 from workbench.tiering.tiered_kv_cache.errors import CacheFullError
 from workbench.tiering.tiered_kv_cache.loading import Loader
 from workbench.tiering.tiered_kv_cache.packing import Packer
-from workbench.tiering.tiered_kv_cache.slab import HotSlab
+from workbench.tiering.tiered_kv_cache.slab import Bytes, HotSlab
+from workbench.tiering.tiered_kv_cache.slot_pool import Slots
 from workbench.tiering.tiered_kv_cache.staging import Staging
 from workbench.tiering.tiered_kv_cache.write_behind import WriteBehind
 
@@ -108,10 +108,10 @@ class Core:
         The lock is held.
         """
         directory, wait_s = self.directory, self.config.write_wait_s
-        if not directory.free_slots:
+        if not len(directory.slots):
             self.settle()
             self.changed.wait_for(
-                lambda: directory.free_slots or not directory.leaving_blocks, wait_s
+                lambda: len(directory.slots) or not directory.leaving_blocks, wait_s
             )
 
     def give_back(self, slots: Sequence[int]) -> None:
@@ -124,7 +124,7 @@ class Core:
     def unhold(self, slots: Slots) -> None:
         """Take a hold on slots back."""
         with self.changed:
-            self.directory.unhold(slots)
+            self.directory.slots.unhold(slots)
             self.changed.notify_all()
 
     def close(self) -> None:
@@ -167,7 +167,23 @@ class Core:
         if self.behind is not None:
             self.behind.loader.wait_for(keys, frame, timeout_s)
 
-    def read_block(self, into: memoryview, source: int | bytes) -> None:
+    def copy_block(self, slot: int, source: int | bytes) -> None:
+        """Copy a block, by its slot or its key, from whichever tier has it into an open slot.
+
+        Raises
+        ------
+        LookupError   if its bytes cannot be had; the slot is given back
+        """
+        try:
+            self.read_block(self.slab.block(slot), source)
+        except LookupError as error:
+            with self.changed:
+                for view in error.args:
+                    self.directory.slots.hold_while_alive(slot, view)
+                self.give_back([slot])
+            raise LookupError from None
+
+    def read_block(self, into: Bytes, source: int | bytes) -> None:
         """Copy a block, by its slot or its key, from whichever tier has it.
 
         Parameters
@@ -176,25 +192,27 @@ class Core:
 
         Raises
         ------
-        LookupError   if its bytes cannot be had
+        LookupError   if its bytes cannot be had, with the views that may still be written to
         """
         with self.changed:
             if isinstance(source, bytes):
                 self.wait_for([source], self.layout.n_frames - 1)
             slot = self.directory.slot(source) if isinstance(source, bytes) else source
             held = np.array([] if slot is None else [slot], np.int64)
-            self.directory.claims.hold(held)
+            self.directory.slots.hold(held)
         if slot is not None:
             into[:] = self.slab.block(slot)
         elif isinstance(source, bytes):
             self._read_cold(into, source)
         self.unhold(held)
 
-    def _read_cold(self, into: memoryview, key: bytes) -> None:
+    def _read_cold(self, into: Bytes, key: bytes) -> None:
         places = [self.layout.frame_slice(frame) for frame in range(self.layout.n_frames)]
         wanted = [FrameAt(key, frame, into[place]) for frame, place in enumerate(places)]
-        if self.behind is None or not all(self.behind.cold.get(wanted)):
-            raise LookupError
+        here = self.behind.cold.get(wanted) if self.behind else [False] * len(wanted)
+        missed = [one.view for one, is_here in zip(wanted, here, strict=True) if not is_here]
+        if missed:
+            raise LookupError(*missed)
 
 
 def _directory(config: CacheConfig, n_slots: int, cold: ColdTier | None) -> Directory:

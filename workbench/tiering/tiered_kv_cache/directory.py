@@ -12,41 +12,20 @@ written). Which blocks are cold is the SSD tier's to know: ``is_stored`` asks it
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from workbench.tiering.eviction.policy import Policy
-from workbench.tiering.tiered_kv_cache.claims import Claims, Slots
+from workbench.tiering.tiered_kv_cache.claims import Claims
 from workbench.tiering.tiered_kv_cache.counts import DirectoryCounts
 from workbench.tiering.tiered_kv_cache.errors import CacheFullError
+from workbench.tiering.tiered_kv_cache.found import Found, Tier
+from workbench.tiering.tiered_kv_cache.outbound import Outbound
+from workbench.tiering.tiered_kv_cache.slot_pool import SlotPool
 from workbench.tiering.write_policy import WritePolicy
 
 
 def _nothing() -> None:
     """Wait for nothing."""
-
-
-class Tier(enum.Enum):
-    """Where a block is."""
-
-    HOT = "hot"
-    COLD = "cold"
-
-
-class Found(NamedTuple):
-    """A block that was asked for.
-
-    Attributes
-    ----------
-    key : bytes          of the block
-    tier : Tier          where it was
-    fill : int or None   the slot its bytes are to be read into; None: they are here, or stay cold
-    """
-
-    key: bytes
-    tier: Tier
-    fill: int | None
 
 
 class Directory:
@@ -78,16 +57,12 @@ class Directory:
         self._write = write
         self._is_stored = is_stored
         self._slot_of: dict[bytes, int] = {}
-        self._leaving: dict[bytes, int] = {}
-        self._promised: set[bytes] = set()
-        self._to_write: list[bytes] = []
-        self._free = list(range(n_slots - 1, -1, -1))
-        self._freed_in_use: set[int] = set()
+        self._outbound = Outbound()
+        self.slots = SlotPool(n_slots)
         self._arriving: set[int] = set()
         self._open: set[int] = set()
         self._uses = [0] * n_slots
-        self._n_slots = n_slots
-        self.claims = Claims(n_slots)
+        self.claims = Claims()
         self.counts = DirectoryCounts()
         # Changes whenever a hot block loses its slot: who remembers slots looks here.
         self.version = 0
@@ -98,7 +73,7 @@ class Directory:
         """Return the tier a block is in, None if it is nowhere."""
         if key in self._slot_of:
             return Tier.HOT
-        return Tier.COLD if key in self._leaving or self._is_stored(key) else None
+        return Tier.COLD if key in self._outbound or self._is_stored(key) else None
 
     def match(self, keys: Sequence[bytes]) -> list[Tier]:
         """Return the tiers of the longest run of blocks, from the first on, that are somewhere."""
@@ -113,7 +88,12 @@ class Directory:
     def slot(self, key: bytes) -> int | None:
         """Return the slot of a block that is hot or leaving, None if it is in neither state."""
         slot = self._slot_of.get(key)
-        return self._leaving.get(key) if slot is None else slot
+        return self._outbound.slot(key) if slot is None else slot
+
+    def slot_to_write(self, key: bytes) -> int | None:
+        """Return the slot that holds all of a block's bytes, None if there is none."""
+        slot = self.slot(key)
+        return None if slot in self._arriving else slot
 
     @property
     def hot_blocks(self) -> int:
@@ -128,12 +108,7 @@ class Directory:
     @property
     def leaving_blocks(self) -> int:
         """Return how many slots wait for their bytes to be written."""
-        return len(self._leaving)
-
-    @property
-    def free_slots(self) -> int:
-        """Return how many slots hold nothing."""
-        return len(self._free)
+        return len(self._outbound)
 
     # Using
 
@@ -172,21 +147,22 @@ class Directory:
             self._uses[slot] += 1
             return Found(key, Tier.HOT, None)
         has_room = self._make_room(spare_referred=True)
-        if key in self._leaving:
+        if key in self._outbound:
             if has_room:
                 self._take_back(key)
             return Found(key, Tier.COLD, None)
-        if not has_room or not self._free:
+        fill = self.slots.take() if has_room else None
+        if fill is None:
             return Found(key, Tier.COLD, None)
-        fill = self._free.pop()
         self._enter(key, fill)
         self._arriving.add(fill)
+        self.slots.hold(fill)
         self.counts.promotions += 1
         return Found(key, Tier.COLD, fill)
 
     def _take_back(self, key: bytes) -> None:
         """Make a block hot again whose bytes have not left yet."""
-        self._enter(key, self._leaving.pop(key))
+        self._enter(key, self._outbound.end(key))
         self.counts.promotions += 1
 
     def _enter(self, key: bytes, slot: int) -> None:
@@ -195,12 +171,16 @@ class Directory:
         self._policy.insert(key)
 
     def arrived(self, key: bytes, slot: int, whole: bool) -> None:
-        """Note that a promoted block's bytes are in its slot, or (not whole) never will be."""
+        """Note that a promoted block's bytes are in its slot, or (not whole) never will be.
+
+        Until then the slot is nobody else's, even if the block comes from elsewhere meanwhile.
+        """
         self._arriving.discard(slot)
+        self.slots.unhold(slot)
         if not whole and self._slot_of.get(key) == slot:
             del self._slot_of[key]
             self._policy.remove(key)
-            self._let_go(slot)
+            self.slots.let_go(slot)
             self.version += 1
 
     def reserve(self) -> int | None:
@@ -216,17 +196,17 @@ class Directory:
                 f"in use{'' if self._write else ', and there is no SSD tier'}; raise hot_bytes, "
                 "pin less or close sequences"
             )
-        if not self._free:
-            self._promise_again()
-            return None
-        slot = self._free.pop()
-        self._open.add(slot)
+        slot = self.slots.take()
+        if slot is None:
+            self._outbound.promise_again()
+        else:
+            self._open.add(slot)
         return slot
 
     def give_back(self, slot: int) -> None:
         """Free the slot of an open block."""
         self._open.remove(slot)
-        self._let_go(slot)
+        self.slots.let_go(slot)
 
     def seal(self, slot: int, key: bytes) -> None:
         """Name a filled block; if it is here already, one copy is kept."""
@@ -236,10 +216,10 @@ class Directory:
             self._enter(key, slot)
             self.counts.sealed += 1
             if self._write is not None and self._write.on_seal(key, 1) and not self._is_safe(key):
-                self._promise(key)
+                self._outbound.promise(key)
             return
         self.counts.duplicates += 1
-        if key in self._leaving:
+        if key in self._outbound:
             self._take_back(key)
         else:
             self._policy.touch(key)
@@ -250,7 +230,7 @@ class Directory:
             self._slot_of[key], self._uses[slot] = slot, self._uses[known]
             self.version += 1
             slot = known
-        self._let_go(slot)
+        self.slots.let_go(slot)
 
     def admit(self, key: bytes) -> None:
         """Take in a block that was just made, as `reserve` and `seal` do; for simulations.
@@ -285,50 +265,34 @@ class Directory:
         slot = self._slot_of.pop(key)
         self.version += 1
         self.counts.evictions += 1
-        if key in self._promised or self._is_worth_writing(key, slot):
-            self._leaving[key] = slot
+        if self._outbound.is_promised(key):
+            self._outbound.leave(key, slot)
+        elif self._write is not None and self._is_stored(key):
+            self.slots.let_go(slot)
+        elif self._is_worth_writing(key, slot):
+            self._outbound.promise(key)
+            self._outbound.leave(key, slot)
         else:
-            self.counts.forgotten += not self._is_stored(key)
-            self._let_go(slot)
+            self.counts.forgotten += 1
+            self.slots.let_go(slot)
         return True
 
     def _is_worth_writing(self, key: bytes, slot: int) -> bool:
-        """Return whether a block that leaves is to be written first, and promise it."""
-        if self._write is None or self._is_stored(key):
+        """Return whether a block that the SSD tier has not is to be written when it leaves."""
+        if self._write is None:
             return False
-        if not self.claims.is_referred(key) and not self._write.on_demote(key, self._uses[slot]):
-            return False
-        self._promise(key)
-        return True
+        return self.claims.is_referred(key) or self._write.on_demote(key, self._uses[slot])
 
     def _is_fixed(self, key: bytes) -> bool:
-        return self.claims.is_pinned(key) or self.claims.is_held(self._slot_of[key])
+        return self.claims.is_pinned(key) or self._slot_of[key] in self._arriving
 
     def _is_wanted(self, key: bytes) -> bool:
-        return self.claims.is_referred(key) or self._is_fixed(key)
-
-    def _let_go(self, slot: int) -> None:
-        if self.claims.is_held(slot):
-            self._freed_in_use.add(slot)
-        else:
-            self._free.append(slot)
-
-    def unhold(self, slots: Slots) -> None:
-        """Take a hold on slots back; those whose blocks left meanwhile are free."""
-        self.claims.unhold(slots)
-        if self._freed_in_use:
-            idle = [slot for slot in self._freed_in_use if not self.claims.is_held(slot)]
-            self._freed_in_use.difference_update(idle)
-            self._free += idle
+        return self.claims.is_claimed(key) or self._slot_of[key] in self._arriving
 
     # Writing behind
 
     def _is_safe(self, key: bytes) -> bool:
-        return key in self._promised or self._is_stored(key)
-
-    def _promise(self, key: bytes) -> None:
-        self._promised.add(key)
-        self._to_write.append(key)
+        return self._outbound.is_promised(key) or self._is_stored(key)
 
     def keys(self) -> list[bytes]:
         """Return the keys of the hot blocks."""
@@ -338,35 +302,27 @@ class Directory:
         """Write those of the hot blocks that would be written if they left now."""
         for key in keys:
             slot = self._slot_of.get(key)
-            if slot is not None and key not in self._promised:
-                self._is_worth_writing(key, slot)
-
-    def _promise_again(self) -> None:
-        """Try those once more that could not be written but that open sequences are made of."""
-        for key in self._leaving:
-            if key not in self._promised:
-                self._promise(key)
+            if slot is None or self._is_safe(key) or not self._is_worth_writing(key, slot):
+                continue
+            self._outbound.promise(key)
 
     def take_writes(self) -> list[bytes]:
         """Return the blocks to write, in order; `written` or `unwritten` answers for each."""
-        keys, self._to_write = self._to_write, []
-        return keys
+        return self._outbound.take_writes()
 
     def written(self, key: bytes) -> None:
         """Note that the SSD tier has a block; a slot that waited for that is free."""
-        self._promised.discard(key)
-        slot = self._leaving.pop(key, None)
-        if slot is not None:
-            self.version += 1
-            self._let_go(slot)
+        self._outbound.answer(key)
+        if key in self._outbound:
+            self._leave(key)
 
     def unwritten(self, key: bytes) -> None:
         """Note that a block could not be written: if it was leaving, it is gone.
 
         Unless an open sequence is made of it: then it keeps its slot.
         """
-        self._promised.discard(key)
-        if key in self._leaving and not self.claims.is_referred(key):
+        self._outbound.answer(key)
+        if key in self._outbound and not self.claims.is_referred(key):
             self._forget(key)
 
     def give_up(self) -> bool:
@@ -374,26 +330,33 @@ class Directory:
 
         For when the SSD tier takes too long: a slot that it reads from is of no use.
         """
-        for key, slot in self._leaving.items():
-            if not self.claims.is_referred(key) and not self.claims.is_held(slot):
+        for key, slot in self._outbound.items():
+            if not self.claims.is_referred(key) and not self.slots.is_held(slot):
                 self._forget(key)
                 return True
         hot = self._policy.evict(self._is_wanted)
         if hot is None:
             return False
         self.counts.evictions += 1
-        self._leaving[hot] = self._slot_of.pop(hot)
+        self._outbound.leave(hot, self._slot_of.pop(hot))
         self._forget(hot)
         return True
 
     def _forget(self, key: bytes) -> None:
         self.counts.forgotten += 1
+        self._leave(key)
+
+    def _leave(self, key: bytes) -> None:
         self.version += 1
-        self._let_go(self._leaving.pop(key))
+        self.slots.let_go(self._outbound.end(key))
 
     def unrefer(self, key: bytes) -> None:
         """Take a reference back; a block that only that kept is gone."""
-        if self.claims.unrefer(key) and key in self._leaving and key not in self._promised:
+        if (
+            self.claims.unrefer(key)
+            and key in self._outbound
+            and not self._outbound.is_promised(key)
+        ):
             self._forget(key)
 
     # Checking
@@ -404,8 +367,8 @@ class Directory:
         self.claims.check()
         assert len(self._policy) == len(self._slot_of) <= self.capacity_blocks
         assert all(key in self._policy for key in self._slot_of)
-        hot, leaving = self._slot_of.values(), self._leaving.values()
-        taken = [*hot, *leaving, *self._open, *self._freed_in_use, *self._free]
-        assert sorted(taken) == list(range(self._n_slots)), "a slot is in no state, or in two"
-        assert not set(self._leaving) & set(self._slot_of)
-        assert self._arriving <= set(hot)
+        self._outbound.check()
+        leaving = dict(self._outbound.items())
+        self.slots.check([*self._slot_of.values(), *leaving.values(), *self._open])
+        assert not self._slot_of.keys() & leaving.keys()
+        assert self._arriving <= set(self._slot_of.values())

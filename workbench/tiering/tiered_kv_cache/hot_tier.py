@@ -14,10 +14,13 @@ from numpy.typing import NDArray
 
 from kernels import kv_store
 from workbench.errors import UsageError
+from workbench.phases import Phase
 from workbench.tiering.kv_geometry import KVGeometry
 from workbench.tiering.memory import MIB, allocate, require_memory
 
 Values = NDArray[np.generic]
+
+_COPIES = Phase("copies")
 
 # Kernels move bits, whatever they mean; Numba on a CPU has no float16.
 _BITS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
@@ -131,7 +134,9 @@ class HotTier:
                 raise ValueError(f"{name} is {tokens.dtype}, the tier holds {self.geometry.dtype}")
         bits = self._k_bits.dtype
         position = self._sequence_position
-        self._store(self._k_bits, self._v_bits, k_tokens.view(bits), v_tokens.view(bits), position)
+        k_bits, v_bits = k_tokens.view(bits), v_tokens.view(bits)
+        with _COPIES:
+            self._store(self._k_bits, self._v_bits, k_bits, v_bits, position)
         self._sequence_position = position + len(k_tokens)
         self._evictions += self._forgotten(self._sequence_position) - self._forgotten(position)
 

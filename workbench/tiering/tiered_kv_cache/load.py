@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from workbench.tiering.closing import Closing
 from workbench.tiering.tiered_kv_cache.core import Core
-from workbench.tiering.tiered_kv_cache.directory import Found, Tier
+from workbench.tiering.tiered_kv_cache.found import Found, Tier
 from workbench.tiering.tiered_kv_cache.loading import LoadJob
 from workbench.tiering.tiered_kv_cache.sequence import CachedSequence
 

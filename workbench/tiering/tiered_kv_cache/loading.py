@@ -13,8 +13,6 @@ from collections import deque
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 from workbench.tiering.closing import Closing
 from workbench.tiering.tiered_kv_cache.cold_tier import ColdTier, FrameAt
 from workbench.tiering.tiered_kv_cache.directory import Directory
@@ -62,7 +60,6 @@ class Loader(Closing):
 
     def start(self, job: LoadJob) -> None:
         """Read a job's blocks after those of earlier jobs. The lock is held."""
-        self._directory.claims.hold(_slots(job.fills))
         self._n_here.update((fill.key, 0) for fill in job.fills)
         self._waiting.append(job)
         self._changed.notify_all()
@@ -78,11 +75,10 @@ class Loader(Closing):
 
     def wait_for(self, keys: Collection[bytes], frame: int, timeout_s: float | None = None) -> None:
         """Wait until a frame of each of the blocks is here, or will not come. The lock is held."""
-        if self._n_here:
-            coming = [key for key in keys if key in self._n_here]
-            self._changed.wait_for(
-                lambda: not any(self.is_coming(key, frame) for key in coming), timeout_s
-            )
+        # Of all blocks, each time: one that is cold now may be on its way when the wait ends.
+        self._changed.wait_for(
+            lambda: not any(self.is_coming(key, frame) for key in keys), timeout_s
+        )
 
     def close(self) -> None:
         """Stop once the read under way has ended; what is not here by then leaves again."""
@@ -103,13 +99,10 @@ class Loader(Closing):
             self._run(job)
 
     def _run(self, job: LoadJob) -> None:
-        fills, held = job.fills, _slots(job.fills)
+        fills = job.fills
         for frames in self._groups:
             if fills:
                 fills = self._settle(fills, self._read(job, fills, frames), frames.stop)
-        with self._changed:
-            self._directory.unhold(held)
-            self._changed.notify_all()
 
     def _read(self, job: LoadJob, fills: Sequence[Fill], frames: range) -> list[bool]:
         """Read some frames of every block; return which blocks have all of them now."""
@@ -122,7 +115,19 @@ class Loader(Closing):
             for fill in fills
         ]
         here = self._cold.get(wanted)
+        if not all(here):
+            self._keep_missed(fills, wanted, here)
         return [all(here[at :: len(fills)]) for at in range(len(fills))]
+
+    def _keep_missed(
+        self, fills: Sequence[Fill], wanted: Sequence[FrameAt], here: Sequence[bool]
+    ) -> None:
+        """Keep slots that a late read may still write to."""
+        with self._changed:
+            for at, (one, is_here) in enumerate(zip(wanted, here, strict=True)):
+                if not is_here:
+                    slot = fills[at % len(fills)].slot
+                    self._directory.slots.hold_while_alive(slot, one.view)
 
     def _settle(self, fills: list[Fill], here: Sequence[bool], n_frames: int) -> list[Fill]:
         """Note which blocks have so many frames; return those that are worth the next ones.
@@ -151,7 +156,3 @@ def _growing_groups(n_frames: int) -> list[range]:
         groups.append(range(start, min(n_frames, start + size)))
         start, size = start + size, size * 2
     return groups
-
-
-def _slots(fills: Sequence[Fill]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    return np.array([fill.slot for fill in fills], np.int64)

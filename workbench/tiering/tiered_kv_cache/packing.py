@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from kernels import block_store
 from kernels.block_target import Store
+from workbench.phases import Phase
 from workbench.tiering.kv_geometry import KVGeometry
-from workbench.tiering.tiered_kv_cache.claims import Slots
 from workbench.tiering.tiered_kv_cache.layout import SCALE_BYTES, BlockLayout, LayerRun, Places
+from workbench.tiering.tiered_kv_cache.slot_pool import Slots
 
 Floats = NDArray[np.float32]
 # Tokens that are attended to at once: float32; whole batches may come as they are kept, too.
@@ -25,6 +26,7 @@ Tokens = NDArray[np.float32] | NDArray[np.float16]
 # Batches from here on are stored past the processor's cache, three times as fast (0.7 MB of K and
 # as much of V measured); a token or two may be attended before they would have left it.
 _PAST_CACHE_BYTES = 64 << 10
+_COPIES = Phase("copies")
 
 
 class Packer:
@@ -68,12 +70,14 @@ class Packer:
         self.expect(k, v, (len(slots), *self._row))
         store = self._choose(k.dtype, past_cache=False)
         places = self._places[layer : layer + 1]
-        store(self._memory, slots, rows, places, k[:, None], v[:, None])
+        with _COPIES:
+            store(self._memory, slots, rows, places, k[:, None], v[:, None])
 
     def store_all(self, slots: Slots, rows: Slots, k: Tokens, v: Tokens) -> None:
         """Pack all layers of tokens: float32[n_tokens, layers, kv_heads, head_dim]."""
         store = self._choose(k.dtype, past_cache=k.nbytes >= _PAST_CACHE_BYTES)
-        store(self._memory, slots, rows, self._places, k, v)
+        with _COPIES:
+            store(self._memory, slots, rows, self._places, k, v)
 
     def _choose(self, dtype: np.dtype[Any], *, past_cache: bool) -> Store:
         store = self._stores.get((dtype, past_cache))

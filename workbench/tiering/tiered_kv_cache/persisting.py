@@ -35,10 +35,10 @@ def _write_full(core: Core, keys: Sequence[bytes]) -> bool:
     with core.changed:
         core.wait_for(keys, core.layout.n_frames - 1)
         missing = [key for key in keys if not cold.contains(key)]
-        slots = [directory.slot(key) for key in missing]
+        slots = [directory.slot_to_write(key) for key in missing]
         here = [(key, slot) for key, slot in zip(missing, slots, strict=True) if slot is not None]
         held = np.array([slot for _, slot in here], np.int64)
-        directory.claims.hold(held)
+        directory.slots.hold(held)
     try:
         stored = cold.put([(key, core.slab.frames(slot)) for key, slot in here])
     finally:
@@ -51,9 +51,9 @@ def _write_tail(core: Core, blocks: BlockList, key: bytes, n_tokens: int) -> boo
     layout = core.layout
     memory = allocate(layout.block_bytes)
     try:
-        core.read_block(memory.data, blocks.place(len(blocks) - 1))
+        core.read_block(memory, blocks.place(len(blocks) - 1))
     except LookupError:
         return False
     packing.clear(layout, memory, n_tokens)
-    frames = [memory.data[layout.frame_slice(frame)] for frame in range(layout.n_frames)]
+    frames = [memory[layout.frame_slice(frame)] for frame in range(layout.n_frames)]
     return all(core.behind.cold.put([(key, frames)]))

@@ -14,6 +14,8 @@ from workbench.errors import UsageError
 from workbench.tiering.memory import MIB, allocate, require_memory
 from workbench.tiering.tiered_kv_cache.layout import BlockLayout
 
+Bytes = NDArray[np.uint8]
+
 
 class HotSlab:
     """Memory for as many blocks as fit into ``limit_bytes``."""
@@ -35,8 +37,7 @@ class HotSlab:
         n_bytes = self.n_slots * layout.block_bytes
         require_memory(n_bytes, f"a hot slab of {self.n_slots:,} blocks", "lower hot_bytes")
         self.block_bytes = layout.block_bytes
-        self.memory: NDArray[np.uint8] = allocate(n_bytes).reshape(self.n_slots, -1)
-        self._view: memoryview = self.memory.reshape(-1).data
+        self.memory: Bytes = allocate(n_bytes).reshape(self.n_slots, -1)
         self._places = [layout.frame_slice(frame) for frame in range(layout.n_frames)]
 
     @property
@@ -49,15 +50,15 @@ class HotSlab:
         """Return the bytes of the slab; they never change."""
         return int(self.memory.nbytes)
 
-    def block(self, slot: int) -> memoryview:
-        """Return a whole block, page-aligned."""
-        return self._view[slot * self.block_bytes : (slot + 1) * self.block_bytes]
+    def block(self, slot: int) -> Bytes:
+        """Return a whole block, page-aligned: a new view each time."""
+        block: Bytes = self.memory[slot]
+        return block
 
-    def frame(self, slot: int, frame: int) -> memoryview:
-        """Return one frame of a block, page-aligned."""
-        start, place = slot * self.block_bytes, self._places[frame]
-        return self._view[start + place.start : start + place.stop]
+    def frame(self, slot: int, frame: int) -> Bytes:
+        """Return one frame of a block, page-aligned: a new view each time."""
+        return self.memory[slot, self._places[frame]]
 
-    def frames(self, slot: int) -> list[memoryview]:
+    def frames(self, slot: int) -> list[Bytes]:
         """Return a block's frames, page-aligned, in their order."""
         return [self.frame(slot, frame) for frame in range(self.n_frames)]

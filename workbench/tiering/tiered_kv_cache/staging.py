@@ -18,10 +18,10 @@ import numpy as np
 from workbench.errors import UsageError
 from workbench.tiering.closing import Closing
 from workbench.tiering.memory import MIB, allocate
-from workbench.tiering.tiered_kv_cache.claims import Slots
 from workbench.tiering.tiered_kv_cache.cold_tier import ColdTier, FrameAt
 from workbench.tiering.tiered_kv_cache.errors import CacheFullError
 from workbench.tiering.tiered_kv_cache.layout import BlockLayout
+from workbench.tiering.tiered_kv_cache.slot_pool import SlotPool, Slots
 
 # As many frames as the device is asked for at once.
 _MAX_BATCH = 32
@@ -84,7 +84,7 @@ class Staging(Closing):
         self.memory = allocate(n_rows * layout.frame_bytes).reshape(n_rows, layout.frame_bytes)
         self.batch_blocks = max(1, min(_MAX_BATCH, n_rows // 4))
         self._cold = cold
-        self._free = list(range(n_rows))
+        self._rows = SlotPool(n_rows)
         self._staged: OrderedDict[Name, _Staged] = OrderedDict()
         self._changed = threading.Condition()
         self._reader = ThreadPoolExecutor(1, "kv-cold-reader")
@@ -147,28 +147,29 @@ class Staging(Closing):
         wanted = set(names)
         missing = len(wanted - self._staged.keys())
         idle = sum(one.is_idle for name, one in self._staged.items() if name not in wanted)
-        return len(self._free) + idle >= missing
+        return len(self._rows) + idle >= missing
 
     def _take_row(self) -> int:
-        if self._free:
-            return self._free.pop()
+        row = self._rows.take()
+        if row is not None:
+            return row
         name = next(name for name, one in self._staged.items() if one.is_idle)
         return self._staged.pop(name).row
 
     def _drop_if_failed(self, name: Name, one: _Staged) -> None:
         if one.is_idle and name in one.reading.result() and self._staged.get(name) is one:
             del self._staged[name]
-            self._free.append(one.row)
+            self._rows.let_go(one.row)
 
     def _read(self, missing: dict[Name, _Staged], reading: Future[frozenset[Name]]) -> None:
-        wanted = [FrameAt(*name, self.memory[one.row].data) for name, one in missing.items()]
-        failed = frozenset(missing)
-        try:
-            here = self._cold.get(wanted)
-            failed = frozenset(one[:2] for one, ok in zip(wanted, here, strict=True) if not ok)
-        finally:
-            reading.set_result(failed)
-            with self._changed:
-                for name, one in missing.items():
-                    self._drop_if_failed(name, one)
-                self._changed.notify_all()
+        wanted = [FrameAt(*name, self.memory[one.row]) for name, one in missing.items()]
+        here = self._cold.get(wanted)
+        failed = [one for one, is_here in zip(wanted, here, strict=True) if not is_here]
+        with self._changed:
+            for frame in failed:
+                # A late read may still write there.
+                self._rows.hold_while_alive(missing[frame[:2]].row, frame.view)
+            reading.set_result(frozenset(frame[:2] for frame in failed))
+            for name, one in missing.items():
+                self._drop_if_failed(name, one)
+            self._changed.notify_all()

@@ -127,7 +127,7 @@ def gather(core: Core) -> CacheStats:
             hot_tokens=directory.hot_blocks * size,
             open_blocks=directory.open_blocks,
             leaving_blocks=directory.leaving_blocks,
-            free_slots=directory.free_slots,
+            free_slots=len(directory.slots),
             hot_capacity_blocks=directory.capacity_blocks,
             writes_waiting=behind.writer.n_waiting if behind else 0,
             cold_blocks=behind.cold.blocks if behind else 0,

@@ -93,13 +93,13 @@ class WriteBehind(Closing):
         batch: list[tuple[bytes, int]] = []
         while self._waiting and len(batch) < at_once:
             key = self._waiting.popleft()
-            slot = self._directory.slot(key)
+            slot = self._directory.slot_to_write(key)
             if slot is None:
                 self.counts.gone += 1
                 self._directory.unwritten(key)
                 continue
             batch.append((key, slot))
-        self._directory.claims.hold(np.array([slot for _, slot in batch], np.int64))
+        self._directory.slots.hold(np.array([slot for _, slot in batch], np.int64))
         self._n_writing = len(batch)
         return batch
 
@@ -111,6 +111,6 @@ class WriteBehind(Closing):
             else:
                 self.counts.failed += 1
                 self._directory.unwritten(key)
-        self._directory.unhold(np.array([slot for _, slot in batch], np.int64))
+        self._directory.slots.unhold(np.array([slot for _, slot in batch], np.int64))
         self._n_writing = 0
         self._changed.notify_all()

@@ -13,7 +13,8 @@ from workbench.runs.doctor import examine
 NAMES = [
     *("python", "packages", "charts", "import names", "kernelspec", "numba"),
     *("store", "free space", "direct I/O", "page size", "SSD", "read"),
-    *("CPU governor", "chromium", "fio", "peers", "fonts", "model", "outputs"),
+    *("CPU governor", "chromium", "fio", "profiler", "counters", "peers", "fonts", "model"),
+    "outputs",
 ]
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from workbench.profiling import counters, sampler
 from workbench.runs.doctor import surroundings
 
 
@@ -27,6 +28,26 @@ def test_programs_are_found_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         (tmp_path / name).write_text("#!/bin/sh\n")
         (tmp_path / name).chmod(0o755)
     assert surroundings.browser().status == surroundings.fio().status == "ok"
+
+
+def test_a_profiler_that_may_not_look_warns_with_the_fix(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise sampler.refused("Error: Permission denied", "linux")
+
+    monkeypatch.setattr(sampler, "check", refuse)
+    found = surroundings.profiler()
+    assert (found.status, "SYS_PTRACE" in found.fix) == ("warn", True)
+    assert "Permission denied" in found.found
+    monkeypatch.setattr(sampler, "check", lambda: None)
+    assert surroundings.profiler().status == "ok"
+
+
+def test_missing_counters_warn_only_where_there_is_a_fix(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counters, "missing", lambda: "perf answers <not supported>")
+    assert surroundings.hardware_counters().status == "ok"
+    monkeypatch.setattr(counters, "missing", lambda: "perf is not installed; fix: apt-get it")
+    found = surroundings.hardware_counters()
+    assert (found.status, found.fix) == ("warn", "apt-get it")
 
 
 def test_fonts_are_found_in_their_folders(tmp_path: Path) -> None:

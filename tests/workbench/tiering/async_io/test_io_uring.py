@@ -139,6 +139,31 @@ def test_hung_io_hits_its_deadline_and_others_do_not(engine, path):
     assert (stats.deadlines_missed, stats.errors, stats.pinned_buffers) == (1, 1, 0)
 
 
+def test_nothing_behind_a_hung_request_is_told_to_be_whole_and_all_of_it_is(engine, path):
+    pipe, file = Pipe(engine), engine.open(path)
+    pages = split(aligned_buffer(6 * PAGE_BYTES), PAGE_BYTES)
+    batch = [Request("read", file, i * PAGE_BYTES, page) for i, page in enumerate(pages)]
+    batch.insert(2, Request("read", pipe.file, 0, memoryview(bytearray(4))))
+    told = []
+    done = engine.submit(batch, deadline_s=0.2, on_whole=told.append)
+    assert told[-1:] == [2]
+    assert [isinstance(one.error, DeadlineError) for one in done] == [i == 2 for i in range(7)]
+    assert b"".join(pages) == path.read_bytes()[: 6 * PAGE_BYTES]
+
+
+def test_whoever_is_told_may_raise_and_the_engine_goes_on(engine, path):
+    file, pages = engine.open(path), split(aligned_buffer(8 * PAGE_BYTES), PAGE_BYTES)
+    batch = [Request("read", file, i * PAGE_BYTES, page) for i, page in enumerate(pages)]
+
+    def refuse(n_whole):
+        raise RuntimeError(n_whole)
+
+    with pytest.raises(RuntimeError):
+        engine.submit(batch, on_whole=refuse)
+    check_all(engine.submit(batch))
+    assert engine.stats().pinned_buffers == 0
+
+
 def test_requests_behind_hung_ones_are_not_begun_and_not_pinned(engine):
     pipe = Pipe(engine)
     batch = [Request("read", pipe.file, 0, memoryview(bytearray(4))) for _ in range(10)]

@@ -29,16 +29,22 @@ class OwningLane(Lane):
 
 
 class TestDemand(EngineContract):
+    tells = False
+
     def open_engine(self):
         return OwningLane(SynchronousEngine(), Priority.DEMAND, merge=False)
 
 
 class TestDemandOnThreadsWithReadAhead(EngineContract):
+    tells = False
+
     def open_engine(self):
         return OwningLane(ThreadEngine(depth=4), Priority.DEMAND, read_ahead=ReadAhead())
 
 
 class TestWriteBack(EngineContract):
+    tells = False
+
     def open_engine(self):
         return OwningLane(SynchronousEngine(), Priority.WRITE_BACK, merge=False)
 

@@ -23,7 +23,7 @@ class Plain(RealFiles):
 
     kind = "plain"
 
-    def submit(self, batch, deadline_s=10.0):
+    def submit(self, batch, deadline_s=10.0, on_whole=None):
         self._refuse_fork()
         raise StorageError("it moves nothing")
 

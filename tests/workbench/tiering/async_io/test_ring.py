@@ -93,14 +93,19 @@ def test_the_kernel_agrees_on_the_sizes():
     made.close(0)
 
 
+def mappings():
+    return Path("/proc/self/maps").read_text().count("io_uring")
+
+
 def test_closing_gives_descriptor_and_memory_back():
-    before = len(os.listdir("/dev/fd"))
+    before, mapped = len(os.listdir("/dev/fd")), mappings()
     for _ in range(3):
         made = Ring(4)
         assert len(os.listdir("/dev/fd")) == before + 1
         assert made.close(time.monotonic_ns()) == 0
     assert len(os.listdir("/dev/fd")) == before
-    assert "io_uring" not in Path("/proc/self/maps").read_text()
+    # Other tests' engines may be open, and are closed whenever they are collected.
+    assert mappings() <= mapped
 
 
 def test_a_ring_that_cannot_be_mapped_is_closed(monkeypatch):

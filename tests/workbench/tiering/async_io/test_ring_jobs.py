@@ -79,6 +79,18 @@ def test_converting_in_steps_is_converting_at_once():
     assert steps.table[3, loops.WORD] == loops.SKIP
 
 
+@pytest.mark.parametrize(
+    ("n_bytes", "most", "expected"),
+    [(64 << 10, 32, 8), (64 << 10, 4, 4), (1, 32, 2), (1, 1, 1), (1 << 30, 32, 32)],
+)
+def test_the_window_is_as_many_requests_as_move_so_many_bytes(n_bytes, most, expected):
+    assert jobs_for(*[Request("read", 1, 0, PAGE)] * 100).window(n_bytes, most) == expected
+
+
+def test_a_batch_that_moves_nothing_has_a_window_too():
+    assert jobs_for(Request("sync", 1)).window(1 << 20, 32) == 32
+
+
 def test_held_memory_stays_even_if_its_view_is_released():
     memory = bytearray(2 * PAGE_BYTES)
     buffer = memoryview(memory)

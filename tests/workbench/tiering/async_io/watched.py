@@ -15,6 +15,7 @@ from workbench.tiering.async_io.engine import (
     Completion,
     Engine,
     EngineStats,
+    OnWhole,
     Request,
     StorageError,
 )
@@ -35,7 +36,12 @@ class Watched:
     def open(self, path: Path, *, writable: bool = True) -> int:
         return self.engine.open(path, writable=writable)
 
-    def submit(self, batch: Sequence[Request], deadline_s: float = 10.0) -> list[Completion]:
+    def submit(
+        self,
+        batch: Sequence[Request],
+        deadline_s: float = 10.0,
+        on_whole: OnWhole | None = None,
+    ) -> list[Completion]:
         self.batches.append(list(batch))
         self.arrived.release()
         if not self.door.wait(20):

@@ -6,6 +6,7 @@ import pytest
 
 from tests.torture import faults, rot
 from tests.torture.faults import Case
+from tests.torture.ledger import Count
 
 # Every kind of call; the torture run has longer scripts and more seeds.
 CASES = [case for case in faults.cases() if case.op not in ("read", "open")]
@@ -25,18 +26,18 @@ def test_the_nth_read_fails_for_every_n(case: Case) -> None:
 
 
 def test_every_block_in_the_place_of_every_other_is_a_miss() -> None:
-    n, verdict = rot.sum_up(rot.misdirected_pairs(16))
-    assert n == 16 * 15
-    assert verdict.wrong == []
+    count = Count.of(rot.misdirected_pairs(16))
+    assert count.runs == 16 * 15
+    assert count.told == ()
 
 
 def test_files_cut_at_every_sector_of_the_first_pages_and_every_page_after() -> None:
-    n, verdict = rot.sum_up(rot.truncations(every=2048))
-    assert n > 300
-    assert verdict.wrong == []
+    count = Count.of(rot.truncations(every=2048))
+    assert count.runs > 300
+    assert count.told == ()
 
 
 def test_random_bits_of_all_files() -> None:
-    n, verdict = rot.sum_up(rot.random_flips(5, 250))
-    assert n == 250
-    assert verdict.wrong == []
+    count = Count.of(rot.random_flips(5, 250))
+    assert count.runs == 250
+    assert count.told == ()

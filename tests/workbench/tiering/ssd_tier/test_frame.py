@@ -6,6 +6,7 @@ import struct
 import pytest
 import xxhash
 
+from tests.torture.ledger import Count
 from tests.torture.rot import every_bit, frame_in_memory
 from tests.workbench.tiering.ssd_tier.bare_cores import bits_flipped
 from workbench.errors import UsageError
@@ -130,9 +131,9 @@ def test_bits_behind_the_header_mean_nothing():
 
 def test_bitrot_is_miss_for_every_bit_of_a_block():
     # R13: one bit in each byte here, all eight in the torture run.
-    n_bits, unseen = every_bit(step=8)
-    assert n_bits == 256 + 16384
-    assert unseen == 0
+    count = Count.of(every_bit(step=8))
+    assert count.runs == 256 + 16384
+    assert count.told == ()
 
 
 def test_the_frame_in_memory_is_whole():

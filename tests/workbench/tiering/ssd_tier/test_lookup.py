@@ -12,7 +12,7 @@ from tests.torture.model import key_of
 from tests.torture.stores import SMALL
 from tests.workbench.tiering.ssd_tier.faulty_store import FaultyStore, block, open_faulty
 from workbench.tiering.async_io.clock import VirtualClock
-from workbench.tiering.async_io.engine import DEFAULT_DEADLINE_S, Completion, Request
+from workbench.tiering.async_io.engine import DEFAULT_DEADLINE_S, Completion, OnWhole, Request
 from workbench.tiering.async_io.fault_io import FaultIO
 from workbench.tiering.async_io.faults import Fault, Faults
 from workbench.tiering.async_io.sim_disk import SimDisk
@@ -188,14 +188,17 @@ class BusyIO(FaultIO):
         self._interrupted = False
 
     def submit(
-        self, batch: Sequence[Request], deadline_s: float = DEFAULT_DEADLINE_S
+        self,
+        batch: Sequence[Request],
+        deadline_s: float = DEFAULT_DEADLINE_S,
+        on_whole: OnWhole | None = None,
     ) -> list[Completion]:
         if self.meanwhile and batch[0].op == "read" and not self._interrupted:
             # What happens meanwhile reads too, and is not interrupted itself.
             self._interrupted = True
             self.meanwhile.pop(0)()
             self._interrupted = False
-        return super().submit(batch, deadline_s)
+        return super().submit(batch, deadline_s, on_whole)
 
 
 def busy_store() -> tuple[BusyIO, SsdTier]:

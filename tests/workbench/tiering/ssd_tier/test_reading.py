@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from threading import Event, Semaphore
+
 import numpy as np
 import pytest
 
 from tests.torture.model import key_of
 from tests.torture.stores import TIGHT
 from tests.workbench.tiering.ssd_tier.faulty_store import FaultyStore, block, open_faulty
-from workbench.tiering.async_io.buffers import address, aligned_buffer
+from workbench.tiering.async_io.buffers import address, aligned_buffer, split
 from workbench.tiering.async_io.engine import PAGE_BYTES
 from workbench.tiering.async_io.faults import Fault
-from workbench.tiering.ssd_tier import SsdTierConfig
+from workbench.tiering.ssd_tier import SsdTierConfig, reading
 from workbench.tiering.ssd_tier.config import MIB
 from workbench.tiering.ssd_tier.frame import HEADER_BYTES, BadFrameError, unpack
 from workbench.tiering.ssd_tier.layout import segment_name
@@ -23,6 +25,9 @@ from workbench.tiering.ssd_tier.reading import (
     load,
     verify,
 )
+
+# So that a few blocks are enough to be read by one thread and verified by another.
+LARGE = SsdTierConfig(64 * MIB, 8 * MIB, flush_every_s=None, pool_bytes=64 * MIB)
 
 
 def stored(*numbers: int, n_bytes: int = 5000) -> FaultyStore:
@@ -215,9 +220,8 @@ def test_an_empty_block_needs_no_buffer() -> None:
     assert frame.payload.nbytes == 0
 
 
-def test_several_parts_come_back_in_order_and_each_damage_where_it_is() -> None:
-    config = SsdTierConfig(64 * MIB, 8 * MIB, flush_every_s=None, pool_bytes=64 * MIB)
-    store = open_faulty(config)
+def test_many_blocks_come_back_in_order_and_each_damage_where_it_is() -> None:
+    store = open_faulty(LARGE)
     numbers = list(range(20))
     for number in numbers:
         assert store.tier.put(key_of(number), block(number, 0, MIB + number))
@@ -242,3 +246,80 @@ def test_a_view_that_is_held_stays_as_it_is_when_its_place_is_used_again() -> No
         store.tier.get(key_of(number))
     assert store.core.table[place.segment].epoch > place.sequence, "another life"
     assert held == block(1)
+
+
+def test_blocks_are_verified_while_later_ones_are_under_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = open_faulty(LARGE)
+    for number in range(4):
+        assert store.tier.put(key_of(number), block(number, 0, MIB))
+    verified, submit = Semaphore(0), store.disk.submit
+
+    def verify_and_say(*arguments):  # type: ignore[no-untyped-def]
+        frame = verify(*arguments)
+        verified.release()
+        return frame
+
+    def submit_slowly(batch, deadline_s=10.0, on_whole=None):  # type: ignore[no-untyped-def]
+        def tell(n_whole: int) -> None:
+            on_whole(n_whole)
+            assert verified.acquire(timeout=20), "nobody verified what was there"
+
+        return submit(batch, deadline_s, tell)
+
+    monkeypatch.setattr(reading, "verify", verify_and_say)
+    monkeypatch.setattr(store.disk, "submit", submit_slowly)
+    frames = loaded(store, 2, 0, 3, 1)
+    assert [frame.header.key for frame in frames if isinstance(frame, Frame)] == [
+        key_of(number) for number in (2, 0, 3, 1)
+    ]
+
+
+def test_a_helper_that_is_busy_leaves_everything_to_the_reader() -> None:
+    store = open_faulty(LARGE)
+    for number in range(4):
+        assert store.tier.put(key_of(number), block(number, 0, MIB))
+    busy, over = Event(), Event()
+    store.core.helper().submit(lambda: (busy.set(), over.wait(20)))
+    assert busy.wait(20)
+    try:
+        assert all(isinstance(frame, Frame) for frame in loaded(store, 0, 1, 2, 3))
+    finally:
+        over.set()
+
+
+def test_an_interrupted_read_leaves_no_helper_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = open_faulty(LARGE)
+    for number in range(4):
+        assert store.tier.put(key_of(number), block(number, 0, MIB))
+
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.disk, "submit", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            loaded(store, 0, 1, 2, 3)
+    assert store.core.helper().submit(lambda: "free").result(timeout=20) == "free"
+    assert all(isinstance(frame, Frame) for frame in loaded(store, 0, 1, 2, 3))
+
+
+def test_headers_that_share_a_page_lease_keep_it_until_the_last_is_gone() -> None:
+    store = stored(1, 2)
+    buffers = split(aligned_buffer(4 * PAGE_BYTES), 2 * PAGE_BYTES)
+    wanted = [
+        Wanted(key_of(number), store.entry(number), buffer)
+        for number, buffer in zip((1, 2), buffers, strict=True)
+    ]
+    before = store.core.pool.lent_bytes()
+    first, second = load(store.core, wanted, store.core.deadline(1))
+    assert isinstance(first, Frame)
+    assert isinstance(second, Frame)
+    assert store.core.pool.lent_bytes() > before
+    del first
+    assert unpack(second.pages).key == key_of(2)
+    assert address(second.payload) == address(buffers[1])
+    assert store.core.pool.lent_bytes() > before
+    del second
+    assert store.core.pool.lent_bytes() == before

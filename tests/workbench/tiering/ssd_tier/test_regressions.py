@@ -131,9 +131,9 @@ def test_publish_after_complete(bench: Bench) -> None:
     seen = []
     submit = bench.disk.submit
 
-    def spying(batch, deadline_s=10.0):  # type: ignore[no-untyped-def]
+    def spying(batch, deadline_s=10.0, on_whole=None):  # type: ignore[no-untyped-def]
         seen.append(A in bench.core.index)
-        return submit(batch, deadline_s)
+        return submit(batch, deadline_s, on_whole)
 
     bench.disk.submit = spying  # type: ignore[method-assign]
     bench.tier.put(A, OLD)

@@ -123,6 +123,33 @@ def test_a_sparse_segment_goes_first_and_loses_nothing() -> None:
         assert found == {0, 1, 2, 3, 6, 7}
 
 
+@pytest.mark.parametrize("op", ["write", "sync"])
+def test_a_failure_while_a_sparse_segment_is_emptied_loses_nothing(op: str) -> None:
+    """Two segments hold two blocks each; the others are filled by overwriting three blocks."""
+    nth = 0
+    while True:
+        nth += 1
+        store = open_faulty(
+            replace(TIGHT, capacity_bytes=5 * TIGHT.segment_bytes, reinsertion=KeepNone)
+        )
+        fill(store, 8)
+        for number in (0, 1, 4, 5):
+            assert store.tier.delete(key_of(number))
+        assert store.tier.flush()
+        store.fail(Fault("error", op, nth=nth))  # type: ignore[arg-type]
+        stored = [store.tier.put(key_of(10 + n % 3), block(10 + n % 3, n)) for n in range(24)]
+        assert store.counts.blocks_reinserted > 0
+        if not store.faults.injected:
+            break
+        assert stored.count(False) <= 1
+        assert store.counts.blocks_evicted == 0, nth
+        assert missing(store, 8) == {0, 1, 4, 5}, nth
+        assert store.tier.check().sound
+        again = store.killed()
+        assert all(again.get(key_of(number)) == block(number) for number in (2, 3, 6, 7))
+    assert nth > 10
+
+
 def test_evicting_moves_nothing() -> None:
     store = open_faulty()
     fill(store, 8)

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from tests.torture.model import Model, key_of, value_of
 from workbench.tiering.async_io.clock import VirtualClock
@@ -31,10 +39,15 @@ seeds = st.integers(0, 2**32 - 1)
 class StoreMachine(RuleBasedStateMachine):
     """One store on a simulated disk beside a model of what it may answer."""
 
+    # Of all runs together.
+    steps = 0
+
     @initialize(rots=st.booleans())
     def begin(self, rots: bool) -> None:
         # Where anything may be damaged, nearly any miss is right: half of the runs stay whole.
         self.rots = rots
+        # What the invariant sees first is no step yet.
+        StoreMachine.steps -= 1
         self.disk = SimDisk(clock=VirtualClock())
         self.model = Model()
         self.version = 0
@@ -145,6 +158,7 @@ class StoreMachine(RuleBasedStateMachine):
     def is_sound(self) -> None:
         if not hasattr(self, "tier"):
             return
+        StoreMachine.steps += 1
         stats = self.tier.stats()
         counts = stats.counts
         assert counts.hits + counts.misses == counts.lookups
@@ -157,11 +171,18 @@ class StoreMachine(RuleBasedStateMachine):
             assert report.sound or self.model.damaged, report
 
 
-StoreMachine.TestCase.settings = settings(
-    max_examples=200,
-    stateful_step_count=100,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
-)
-TestStoreMachine = StoreMachine.TestCase
+# A minute on an idle machine, four on one that has eight other jobs.
+@pytest.mark.timeout(900)
+def test_any_sequence_of_operations() -> None:
+    # Hypothesis makes some runs shorter than asked for: about 94 steps each.
+    run_state_machine_as_test(
+        StoreMachine,
+        settings=settings(
+            max_examples=230,
+            stateful_step_count=100,
+            deadline=None,
+            derandomize=True,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+    assert StoreMachine.steps >= 20_000

@@ -63,13 +63,13 @@ def test_a_frame_that_is_staged_serves_its_other_layers():
 
 def test_slots_are_held_while_they_are_read_and_no_longer(cold):
     cache, sequence = cold
-    claims = cache._core.directory.claims
+    slots = cache._core.directory.slots
     walk = sequence.runs(0)
     runs = [next(walk)]
-    hot = [slot for slot in range(6) if claims.is_held(slot)]
+    hot = [slot for slot in range(6) if slots.is_held(slot)]
     assert len(hot) == 5
     runs += walk
-    assert not any(claims.is_held(slot) for slot in range(6))
+    assert not any(slots.is_held(slot) for slot in range(6))
     assert runs[-1].slots.tolist() != []
 
 
@@ -78,7 +78,7 @@ def test_a_walk_that_is_left_holds_nothing(cold):
     walk = sequence.runs(0)
     next(walk)
     walk.close()
-    assert not any(cache._core.directory.claims.is_held(slot) for slot in range(6))
+    assert not any(cache._core.directory.slots.is_held(slot) for slot in range(6))
     assert_right(sequence)
 
 

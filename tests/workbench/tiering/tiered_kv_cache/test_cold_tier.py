@@ -7,6 +7,7 @@ import pytest
 
 from tests.workbench.tiering.ssd_tier.store_helpers import sim_disk
 from tests.workbench.tiering.tiered_kv_cache.caches import BLOCK_BYTES, config, ssd_on
+from workbench.tiering.async_io.engine import StorageError
 from workbench.tiering.async_io.faults import Fault
 from workbench.tiering.memory import allocate
 from workbench.tiering.tiered_kv_cache.block_key import BlockKeys, frame_key
@@ -24,7 +25,7 @@ def store():
 
 
 def frames_of(memory):
-    return [memory.data[LAYOUT.frame_slice(frame)] for frame in range(LAYOUT.n_frames)]
+    return [memory[LAYOUT.frame_slice(frame)] for frame in range(LAYOUT.n_frames)]
 
 
 def block(seed=0):
@@ -68,6 +69,21 @@ def test_a_block_that_is_not_written_whole_is_not_written(store):
     assert stored == [cold.contains(KEY), cold.contains(other)]
     assert not all(stored)
     assert cold.written_bytes == sum(stored) * BLOCK_BYTES
+
+
+@pytest.mark.parametrize("error", [StorageError("forked"), MemoryError()])
+def test_a_tier_that_is_broken_misses_and_takes_nothing(store, monkeypatch, error):
+    ssd, cold, _ = store
+
+    def refuse(*given):
+        raise error
+
+    for name in ("put_many", "get_many", "flush"):
+        monkeypatch.setattr(type(ssd), name, refuse)
+    assert cold.put([(KEY, frames_of(block()))]) == [False]
+    assert get(cold)[0] == [False] * 3
+    assert not cold.flush()
+    monkeypatch.undo()
 
 
 def test_frames_of_another_model_tenant_or_length_are_misses(store):

@@ -66,15 +66,15 @@ def test_a_block_is_read_from_whichever_tier_has_it():
         want = bytes(core.slab.block(slot))
         for source in (slot, key):
             into[:] = 0
-            core.read_block(into.data, source)
+            core.read_block(into, source)
             assert bytes(into) == want
         append(sequence, range(4, 30))
         assert core.directory.slot(key) is None
         into[:] = 0
-        core.read_block(into.data, key)
+        core.read_block(into, key)
         assert bytes(into) == want
         with pytest.raises(LookupError):
-            core.read_block(into.data, bytes(32))
+            core.read_block(into, bytes(32))
 
 
 @pytest.mark.parametrize("max_waiting", [1, 100])

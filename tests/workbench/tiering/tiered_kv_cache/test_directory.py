@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from workbench.tiering.eviction import create
-from workbench.tiering.tiered_kv_cache.directory import Directory, Found, Tier
+from workbench.tiering.tiered_kv_cache.directory import Directory
 from workbench.tiering.tiered_kv_cache.errors import CacheFullError
+from workbench.tiering.tiered_kv_cache.found import Found, Tier
 from workbench.tiering.write_policy import Selective, WriteBack, WriteThrough
 
 
@@ -121,20 +122,33 @@ def test_without_an_ssd_tier_open_sequences_are_never_taken_from():
     assert cache.where(b"abcd") == "h-hh"
 
 
-def test_pins_and_holds_keep_blocks_hot():
+def test_pinned_blocks_stay_hot():
     cache = Simulated()
     cache.admit(b"a", b"b", b"c")
     cache.directory.claims.pin(b"a")
-    held = np.array([cache.directory.slot(b"b")])
-    cache.directory.claims.hold(held)
     cache.admit(b"d")
-    assert cache.where(b"abcd") == "hhch"
-    cache.directory.claims.pin(b"d")
+    assert cache.where(b"abcd") == "hchh"
+    for key in (b"c", b"d"):
+        cache.directory.claims.pin(key)
     with pytest.raises(CacheFullError, match="pinned"):
         cache.directory.reserve()
-    cache.directory.unhold(held)
+    cache.directory.claims.unpin(b"a")
     cache.admit(b"e")
-    assert cache.where(b"abde") == "hchh"
+    assert cache.where(b"acde") == "chhh"
+
+
+def test_a_block_that_is_read_may_leave_but_its_slot_stays():
+    cache = Simulated(capacity=2, n_slots=3)
+    cache.admit(b"a", b"b")
+    slot = cache.directory.slot(b"a")
+    cache.directory.slots.hold(slot)
+    cache.admit(b"c")
+    assert cache.where(b"abc") == "chh"
+    cache.admit(b"d")
+    assert cache.directory.slot(b"d") != slot
+    assert len(cache.directory.slots) == 0
+    cache.directory.slots.unhold(slot)
+    assert cache.directory.slots.take() == slot
 
 
 def test_demotion_goes_on_down_to_the_low_watermark():
@@ -152,7 +166,7 @@ def test_a_slot_is_free_once_its_bytes_are_written():
     directory.admit(b"b")
     directory.admit(b"c")
     assert directory.where(b"a") is Tier.COLD
-    assert (directory.leaving_blocks, directory.free_slots) == (1, 0)
+    assert (directory.leaving_blocks, len(directory.slots)) == (1, 0)
     assert directory.reserve() is None
     assert directory.leaving_blocks == 2
     assert directory.take_writes() == [b"a", b"b"]
@@ -168,6 +182,7 @@ def test_a_block_on_its_way_out_is_taken_back():
     for key in (b"a", b"b", b"c"):
         directory.admit(key)
     slot = directory.slot(b"a")
+    assert directory.take_writes() == [b"a"]
     assert directory.access(b"a") == Found(b"a", Tier.COLD, None)
     assert (directory.where(b"a"), directory.slot(b"a")) == (Tier.HOT, slot)
     directory.written(b"a")
@@ -224,12 +239,12 @@ def test_a_block_that_nobody_waits_for_can_be_given_up():
         directory.admit(key)
     directory.claims.refer(b"b")
     held = np.array([directory.slot(b"a")])
-    directory.claims.hold(held)
+    directory.slots.hold(held)
     # The leaving one is being written: the only hot one that is nobody's has to go instead.
     assert directory.give_up()
     assert (directory.where(b"a"), directory.where(b"c")) == (Tier.COLD, None)
     assert not directory.give_up()
-    directory.unhold(held)
+    directory.slots.unhold(held)
     assert directory.give_up()
     assert directory.where(b"a") is None
     directory.check()
@@ -239,27 +254,38 @@ def test_bytes_that_never_came_leave_no_block():
     cache = Simulated()
     cache.admit(b"a", b"b", b"c", b"d")
     (found,) = cache.directory.look_up([b"a"])
-    held = np.array([found.fill])
-    cache.directory.claims.hold(held)
+    cache.directory.slots.hold(found.fill)
     cache.directory.arrived(b"a", found.fill, whole=False)
     assert cache.where(b"a") == "c"
-    assert cache.directory.free_slots == 2
-    cache.directory.unhold(held)
-    assert cache.directory.free_slots == 3
+    assert len(cache.directory.slots) == 2
+    cache.directory.slots.unhold(found.fill)
+    assert len(cache.directory.slots) == 3
     cache.directory.check()
+
+
+def test_a_slot_that_is_being_read_into_is_nobody_elses():
+    cache = Simulated(capacity=2, n_slots=4)
+    cache.admit(b"a", b"b", b"c")
+    (found,) = cache.directory.look_up([b"a"])
+    cache.directory.claims.refer(b"c")
+    cache.admit(b"d")
+    assert cache.where(b"acd") == "hch"
+    cache.directory.arrived(b"a", found.fill, whole=True)
+    cache.directory.unrefer(b"a")
+    cache.admit(b"e")
+    assert cache.where(b"ade") == "chh"
 
 
 def test_bytes_that_are_here_beat_those_that_are_coming():
     cache = Simulated()
     cache.admit(b"a", b"b", b"c", b"d")
     (found,) = cache.directory.look_up([b"a"])
-    held = np.array([found.fill])
-    cache.directory.claims.hold(held)
     cache.admit(b"a")
     assert cache.directory.slot(b"a") != found.fill
+    n_free = len(cache.directory.slots)
     cache.directory.arrived(b"a", found.fill, whole=False)
+    assert len(cache.directory.slots) == n_free + 1
     assert cache.where(b"a") == "h"
-    cache.directory.unhold(held)
     cache.directory.check()
 
 

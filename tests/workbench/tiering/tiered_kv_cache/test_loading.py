@@ -11,7 +11,8 @@ import pytest
 from tests.workbench.tiering.tiered_kv_cache.caches import BLOCK_BYTES, config
 from workbench.tiering.eviction import create
 from workbench.tiering.tiered_kv_cache import loading
-from workbench.tiering.tiered_kv_cache.directory import Directory, Tier
+from workbench.tiering.tiered_kv_cache.directory import Directory
+from workbench.tiering.tiered_kv_cache.found import Tier
 from workbench.tiering.tiered_kv_cache.loading import Fill, Loader, LoadJob
 from workbench.tiering.tiered_kv_cache.slab import HotSlab
 from workbench.tiering.write_policy import WriteThrough
@@ -25,13 +26,17 @@ class Stepwise:
     def __init__(self):
         self.missing = set()
         self.reads = []
+        self.kept = []
         self.steps = threading.Semaphore(0)
 
     def get(self, frames):
         assert self.steps.acquire(timeout=30)
         self.reads.append([(one.key[0], one.frame) for one in frames])
         for one in frames:
-            one.buffer[:] = bytes([one.key[0]]) * len(one.buffer)
+            one.view[:] = one.key[0]
+            if (one.key[0], one.frame) in self.missing:
+                # As an engine does whose read missed its deadline.
+                self.kept.append(one.view.data[:100])
         return [(one.key[0], one.frame) not in self.missing for one in frames]
 
 
@@ -140,15 +145,47 @@ def test_jobs_are_read_in_turn_and_waiting_has_an_end():
         assert [batch[0][0] for batch in one.cold.reads] == [1, 1, 2, 2]
 
 
+def test_who_waits_for_one_block_waits_for_another_that_is_loaded_meanwhile():
+    with bench() as one:
+        one.start(1)
+        waiter = threading.Thread(target=one.wait_for, args=(0, 2, 1))
+        waiter.start()
+        one.start(2)
+        one.cold.steps.release(2)
+        one.wait_for(2, 1)
+        waiter.join(0.05)
+        assert waiter.is_alive()
+        assert one.coming(0, 2) == [2]
+        one.cold.steps.release(1)
+        waiter.join(30)
+        assert not waiter.is_alive()
+
+
 def test_a_slot_is_held_while_it_is_read_into():
     with bench() as one:
         one.start(1, 2)
         slots = [one.directory.slot(key(number)) for number in (1, 2)]
-        assert all(one.directory.claims.is_held(slot) for slot in slots)
+        assert all(one.directory.slots.is_held(slot) for slot in slots)
         one.cold.steps.release(10)
         one.wait_for(2, 1, 2)
         one.loader.close()
-        assert not any(one.directory.claims.is_held(slot) for slot in slots)
+        assert not any(one.directory.slots.is_held(slot) for slot in slots)
+
+
+@pytest.mark.parametrize("frame", [0, 1, 2])
+def test_a_slot_that_a_late_read_may_write_to_is_given_to_nobody(frame):
+    with bench() as one:
+        one.cold.missing = {(2, frame)}
+        one.start(1, 2, 3)
+        slot = one.directory.slot(key(2))
+        one.cold.steps.release(10)
+        one.wait_for(2, 1, 2, 3)
+        with one.changed:
+            n_free = len(one.directory.slots)
+            assert one.directory.slots.is_held(slot)
+            one.cold.kept.clear()
+            assert len(one.directory.slots) == n_free + 1
+            assert not one.directory.slots.is_held(slot)
 
 
 def test_groups_of_frames_grow():

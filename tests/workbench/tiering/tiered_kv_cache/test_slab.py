@@ -24,8 +24,8 @@ def test_blocks_and_frames_are_views_of_one_memory():
         slab.memory[slot] = slot + 1
     assert bytes(slab.block(1)) == bytes([2]) * BLOCK_BYTES
     frames = slab.frames(2)
-    assert b"".join(frames) == bytes([3]) * BLOCK_BYTES
-    assert all(address(frame) % 4096 == 0 for frame in frames)
+    assert b"".join(map(bytes, frames)) == bytes([3]) * BLOCK_BYTES
+    assert all(address(frame.data) % 4096 == 0 for frame in frames)
     slab.frame(2, 1)[0] = 9
     assert slab.memory[2].tolist().index(9) == LAYOUT.frame_slice(1).start
 

@@ -70,6 +70,6 @@ def test_threads_share_one_cache():
 
 def test_threads_share_a_cache_whose_disk_fails():
     with cache_on(sim_disk(), config(16, staging_bytes=24 * 4096)) as (cache, faults):
-        for kind in ("error", "flip", "short"):
+        for kind in ("error", "flip", "short", "stale"):
             faults.add(Fault(kind, chance=0.02))
         run_threads(lambda rng: chat(cache, rng, assert_right_or_lost))

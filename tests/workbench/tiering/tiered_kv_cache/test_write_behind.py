@@ -11,7 +11,8 @@ from workbench.tiering.async_io.faults import Fault
 from workbench.tiering.eviction import create
 from workbench.tiering.tiered_kv_cache.block_key import BlockKeys
 from workbench.tiering.tiered_kv_cache.cold_tier import ColdTier
-from workbench.tiering.tiered_kv_cache.directory import Directory, Tier
+from workbench.tiering.tiered_kv_cache.directory import Directory
+from workbench.tiering.tiered_kv_cache.found import Tier
 from workbench.tiering.tiered_kv_cache.slab import HotSlab
 from workbench.tiering.tiered_kv_cache.write_behind import WriteBehind
 from workbench.tiering.write_policy import WriteThrough
@@ -101,6 +102,27 @@ def test_a_block_that_left_while_it_waited_is_gone():
         assert writer.drain(30)
         assert writer.counts.gone >= 1
         assert directory.where(key(3)) is Tier.HOT
+
+
+def test_bytes_that_are_still_coming_are_not_written():
+    with writing(capacity=2, n_slots=4) as (writer, directory, cold, _):
+        cold.let.clear()
+        for number in range(3):
+            admit(writer, directory, number)
+        with writer._changed:
+            # The last one waits behind the first, is given up, and is loaded from elsewhere.
+            while directory.give_up():
+                pass
+            directory._is_stored = lambda key: True
+            (found,) = directory.use([key(2)])
+            assert found.fill is not None
+        cold.let.set()
+        assert writer.drain(30)
+        assert key(2) not in [one for batch in cold.batches for one in batch]
+        assert writer.counts.gone >= 1
+        with writer._changed:
+            directory.arrived(*found[::2], whole=True)
+            directory.unrefer(key(2))
 
 
 def test_a_write_that_fails_is_counted():
