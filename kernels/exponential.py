@@ -12,16 +12,15 @@ import numpy as np
 from numba import njit
 
 from kernels.record import Kernel, register
+from kernels.vector_memory import load, store
 from kernels.vectors import (
     LANES,
     fused,
     larger,
-    load,
     power_of_two,
     rounded,
     smaller,
     splat,
-    store,
     zero_below,
     zeros,
 )

@@ -1,17 +1,16 @@
 """Let Numba kernels compute with eight float32 or int32 at a time, as values with operators.
 
 Follows: LLVM's generic vectors, which every target splits to, or fits into, the registers it has.
-Leaves out: dot products of bytes (dot.py), and anything that depends on the order of a sum: every
-operation here is done lane by lane, and the two reductions have one fixed order.
+Leaves out: loads and stores (vector_memory.py), dot products of bytes (dot.py), and anything whose
+result depends on the order of a sum: operations are done lane by lane, and sums have one order.
 
-A `Float8` holds float32[8], an `Int8` int32[8] (eight numbers, not eight bits). Addresses are plain
-integers; nothing here checks them. Under ``NUMBA_DISABLE_JIT=1`` a vector is a NumPy array of 8.
-As with simd.py, after an edit here delete kernels/__pycache__.
+A `Float8` holds float32[8], an `Int8` int32[8] (eight numbers, not eight bits). Under
+``NUMBA_DISABLE_JIT=1`` a vector is a NumPy array of 8. As with simd.py,
+after an edit here delete kernels/__pycache__.
 """
 
 from __future__ import annotations
 
-import ctypes
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -22,12 +21,11 @@ from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, overload, register_model
 
-from kernels.half import _extend, _half_to_float_twin, has_instruction
 from kernels.simd import _pointer, _with_twin
 
 LANES = 8
 
-_I8, _I16, _I32 = ir.IntType(8), ir.IntType(16), ir.IntType(32)
+_I16, _I32 = ir.IntType(16), ir.IntType(32)
 _F32 = ir.FloatType()
 _FLOATS = ir.VectorType(_F32, LANES)
 _INTS = ir.VectorType(_I32, LANES)
@@ -72,149 +70,6 @@ def _call(
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), values)
 
 
-def _memory(address: int, dtype: type[np.generic]) -> np.ndarray:
-    """Return eight values at an address, as the twins read and write them."""
-    n_bytes = LANES * np.dtype(dtype).itemsize
-    return np.frombuffer((ctypes.c_uint8 * n_bytes).from_address(int(address)), dtype)
-
-
-@_with_twin(lambda address: _memory(address, np.float32).copy())
-def load(typing_context, address):
-    """Return the eight float32 at an address, any alignment."""
-
-    def generate(context, builder, signature, arguments):
-        return _load(builder, arguments[0], _FLOATS)
-
-    return Float8(types.intp), generate
-
-
-def _store_twin(address: int, values: np.ndarray) -> None:
-    _memory(address, np.float32)[:] = values
-
-
-@_with_twin(_store_twin)
-def store(typing_context, address, values):
-    """Write eight float32 to an address, any alignment."""
-
-    def generate(context, builder, signature, arguments):
-        builder.store(arguments[1], _pointer(builder, arguments[0], _FLOATS), align=1)
-        return context.get_dummy_value()
-
-    return types.void(types.intp, Float8), generate
-
-
-def _load_halves_twin(address: int) -> np.ndarray:
-    return _memory(address, np.float16).astype(np.float32)
-
-
-@_with_twin(_load_halves_twin)
-def load_halves(typing_context, address):
-    """Return the eight float16 at an address as float32; exact."""
-
-    def generate(context, builder, signature, arguments):
-        bits = _load(builder, arguments[0], ir.VectorType(_I16, LANES))
-        if has_instruction():
-            return _extend(builder, bits)
-        one = types.float32(types.uint16)
-        values = ir.Constant(_FLOATS, ir.Undefined)
-        for lane in (ir.Constant(_I32, number) for number in range(LANES)):
-            bit = [builder.extract_element(bits, lane)]
-            value = context.compile_internal(builder, _half_to_float_twin, one, bit)
-            values = builder.insert_element(values, value, lane)
-        return values
-
-    return Float8(types.intp), generate
-
-
-def _half_splat_twin(address: int) -> np.ndarray:
-    bits = ctypes.c_uint16.from_address(int(address)).value
-    return np.full(LANES, np.uint16(bits).view(np.float16), np.float32)
-
-
-@_with_twin(_half_splat_twin)
-def load_half_splat(typing_context, address):
-    """Return the one float16 at an address as float32 in all eight lanes."""
-
-    def generate(context, builder, signature, arguments):
-        bits = _load(builder, arguments[0], _I16)
-        if has_instruction():
-            return _splat(builder, _extend(builder, bits), LANES)
-        one = types.float32(types.uint16)
-        value = context.compile_internal(builder, _half_to_float_twin, one, [bits])
-        return _splat(builder, value, LANES)
-
-    return Float8(types.intp), generate
-
-
-@_with_twin(lambda address: _memory(address, np.int8).astype(np.float32))
-def load_int8s(typing_context, address):
-    """Return the eight int8 at an address as float32."""
-
-    def generate(context, builder, signature, arguments):
-        small = _load(builder, arguments[0], ir.VectorType(_I8, LANES))
-        return builder.sitofp(builder.sext(small, _INTS), _FLOATS)
-
-    return Float8(types.intp), generate
-
-
-def _byte_pairs(first: bool, signed: bool) -> tuple[Any, Callable[..., ir.Value]]:
-    """Return the code that takes one byte of each of eight pairs as float32."""
-
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
-        pairs = _load(builder, arguments[0], ir.VectorType(_I16, LANES))
-        wide = builder.zext(pairs, _INTS)
-        up, down = (ir.Constant(_INTS, [bits] * LANES) for bits in (24 if first else 16, 24))
-        shift = builder.ashr if signed else builder.lshr
-        return builder.sitofp(shift(builder.shl(wide, up), down), _FLOATS)
-
-    return Float8(types.intp), generate
-
-
-def _byte_pairs_twin(place: int, dtype: type[np.generic]) -> Callable[[int], np.ndarray]:
-    return lambda address: _memory(address, np.uint16).view(dtype)[place::2].astype(np.float32)
-
-
-@_with_twin(_byte_pairs_twin(0, np.uint8))
-def load_first_uint8s(typing_context, address):
-    """Return the first uint8 of each of the eight pairs at an address as float32."""
-    return _byte_pairs(first=True, signed=False)
-
-
-@_with_twin(_byte_pairs_twin(1, np.uint8))
-def load_second_uint8s(typing_context, address):
-    """Return the second uint8 of each of the eight pairs at an address as float32."""
-    return _byte_pairs(first=False, signed=False)
-
-
-@_with_twin(_byte_pairs_twin(0, np.int8))
-def load_first_int8s(typing_context, address):
-    """Return the first int8 of each of the eight pairs at an address as float32."""
-    return _byte_pairs(first=True, signed=True)
-
-
-@_with_twin(_byte_pairs_twin(1, np.int8))
-def load_second_int8s(typing_context, address):
-    """Return the second int8 of each of the eight pairs at an address as float32."""
-    return _byte_pairs(first=False, signed=True)
-
-
-def _store_int8s_twin(address: int, values: np.ndarray) -> None:
-    _memory(address, np.int8)[:] = values.astype(np.int8)
-
-
-@_with_twin(_store_int8s_twin)
-def store_int8s(typing_context, address, values):
-    """Write eight int32 from -128 to 127 as int8 to an address."""
-
-    def generate(context, builder, signature, arguments):
-        kind = ir.VectorType(_I8, LANES)
-        small = builder.trunc(arguments[1], kind)
-        builder.store(small, _pointer(builder, arguments[0], kind), align=1)
-        return context.get_dummy_value()
-
-    return types.void(types.intp, Int8), generate
-
-
 @_with_twin(lambda value: np.full(LANES, value, np.float32))
 def splat(typing_context, value):
     """Return a float32 in all eight lanes."""
@@ -223,42 +78,6 @@ def splat(typing_context, value):
         return _splat(builder, arguments[0], LANES)
 
     return Float8(types.float32), generate
-
-
-@_with_twin(lambda address: np.full(LANES, _memory(address, np.uint8)[:4].view(np.float32)[0]))
-def load_splat(typing_context, address):
-    """Return the one float32 at an address in all eight lanes."""
-
-    def generate(context, builder, signature, arguments):
-        return _splat(builder, _load(builder, arguments[0], _F32), LANES)
-
-    return Float8(types.intp), generate
-
-
-def _store_float_twin(address: int, value: float) -> None:
-    ctypes.c_float.from_address(int(address)).value = value
-
-
-@_with_twin(_store_float_twin)
-def store_float(typing_context, address, value):
-    """Write one float32 to an address."""
-
-    def generate(context, builder, signature, arguments):
-        to, number = arguments
-        builder.store(number, _pointer(builder, to, _F32), align=1)
-        return context.get_dummy_value()
-
-    return types.void(types.intp, types.float32), generate
-
-
-@_with_twin(lambda address: np.float32(ctypes.c_float.from_address(int(address)).value))
-def load_float(typing_context, address):
-    """Return the one float32 at an address."""
-
-    def generate(context, builder, signature, arguments):
-        return _load(builder, arguments[0], _F32)
-
-    return types.float32(types.intp), generate
 
 
 @_with_twin(lambda: np.zeros(LANES, np.float32))
