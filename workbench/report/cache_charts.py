@@ -41,19 +41,19 @@ _SIDE_PIXELS = 210
 
 
 def batches(rows: pl.DataFrame) -> Figure:
-    """Draw tokens per second over the size of a batch, a line a geometry, beside the kernel."""
+    """Draw tokens per second over the size of a batch, a line a geometry, beside the copies."""
     medians = metrics.summary(rows.filter(pl.col("metric") == "batch_append")).with_columns(
         geometry=pl.col("case").str.extract(r"geometry=(\S+)"),
         batch=pl.col("case").str.extract(r"batch=(\d+)").cast(pl.Int64),
     )
-    appended = medians.filter(pl.col("variant") == "append")
+    appended = medians.filter(pl.col("variant") == batch_rate.APPEND)
     sizes = appended.select("batch").unique()
-    kernels = medians.filter(pl.col("variant") == batch_rate.CEILING).drop("batch")
+    copies = medians.filter(pl.col("variant") == batch_rate.CEILING).drop("batch")
     lines = pl.concat(
         [
             appended.select("batch", "median", series=pl.col("geometry")),
-            kernels.join(sizes, how="cross").select(
-                "batch", "median", series=pl.lit("kernel ceiling, ") + pl.col("geometry")
+            copies.join(sizes, how="cross").select(
+                "batch", "median", series=pl.lit("copy ceiling, ") + pl.col("geometry")
             ),
         ]
     )

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from tests.workbench.benchmark.test_trace import trace_of
-from workbench.benchmark import eviction_steps, metrics, policy_sweep, tier_hits
+from workbench.benchmark import batch_rate, eviction_steps, metrics, policy_sweep, tier_hits
 from workbench.benchmark.tier_simulation import Tiers
 from workbench.errors import ReportError
 from workbench.report import cache_charts, figures
@@ -35,16 +35,16 @@ def swept():
     return policy_sweep.measure([named], [2, 4]).metrics
 
 
-def test_batches_have_a_line_a_geometry_beside_the_kernel_s():
+def test_batches_have_a_line_a_geometry_beside_the_copies():
     rows = pl.concat(
         [
             row("batch_append", 10.0, case="geometry=2x2x64 float16 batch=1", variant="append"),
             row("batch_append", 30.0, case="geometry=2x2x64 float16 batch=16", variant="append"),
-            row("batch_append", 40.0, case="geometry=2x2x64 float16", variant="kernel_ceiling"),
+            row("batch_append", 40.0, case="geometry=2x2x64 float16", variant=batch_rate.CEILING),
         ]
     )
     said = drawn(cache_charts.batches(rows))
-    assert "kernel ceiling, 2x2x64" in said
+    assert "copy ceiling, 2x2x64" in said
     assert "30" in said
     assert "40" in said
 
