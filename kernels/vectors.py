@@ -92,7 +92,9 @@ def zeros(typing_context):
 
 def _fused_twin(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
     # The product of two float32 is exact in float64; the sum is rounded twice, seldom visibly.
-    return (a.astype(np.float64) * b + c).astype(np.float32)
+    # The instruction says nothing of infinities and NaNs either.
+    with np.errstate(invalid="ignore", over="ignore"):
+        return (a.astype(np.float64) * b + c).astype(np.float32)
 
 
 @_with_twin(_fused_twin)

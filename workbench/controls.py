@@ -7,6 +7,7 @@ Leaves out: custom widgets; a dropdown and a button are enough so far.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from IPython.display import Markdown, display
 
@@ -32,9 +33,58 @@ def explore(
     if interactive:
         display(_panel(show, choices, chosen))
     else:
-        line = ", ".join(f"`{name} = {value}`" for name, value in chosen.items())
-        display(Markdown(f"Shown for {line}; in JupyterLab these are controls."))
+        _say(chosen)
     show(**chosen)
+
+
+def browse(
+    show: Callable[..., None],
+    steps: Mapping[str, int],
+    choices: Mapping[str, Sequence[object]],
+    chosen: Mapping[str, object],
+    *,
+    interactive: bool,
+) -> None:
+    """Show one step after another: sliders that can play, beside controls, each redrawing at once.
+
+    Parameters
+    ----------
+    show : callable          called with one keyword a control; quick, for it runs at every change
+    steps : mapping          control name -> number of its steps; they count from 1
+    choices, chosen          as in `explore`; ``chosen`` has the steps, too
+    interactive : bool       True in a live front end; else the chosen values replace the controls
+    """
+    if interactive:
+        display(_player(show, steps, choices, chosen))
+        return
+    _say(chosen)
+    show(**chosen)
+
+
+def _player(
+    show: Callable[..., None],
+    steps: Mapping[str, int],
+    choices: Mapping[str, Sequence[object]],
+    chosen: Mapping[str, object],
+) -> object:
+    import ipywidgets
+
+    rows, controls = [], {}
+    for name, n_steps in steps.items():
+        reach = {"min": 1, "max": n_steps, "value": chosen[name]}
+        slider = ipywidgets.IntSlider(description=name, **reach)
+        play = ipywidgets.Play(interval=700, **reach)
+        ipywidgets.jslink((play, "value"), (slider, "value"))
+        rows.append(ipywidgets.HBox([play, slider]))
+        controls[name] = slider
+    controls |= _pickers(choices, chosen)
+    rows += [controls[name] for name in choices]
+    return ipywidgets.VBox([*rows, ipywidgets.interactive_output(show, controls)])
+
+
+def _say(chosen: Mapping[str, object]) -> None:
+    line = ", ".join(f"`{name} = {value}`" for name, value in chosen.items())
+    display(Markdown(f"Shown for {line}; in JupyterLab these are controls."))
 
 
 def _panel(
@@ -42,9 +92,17 @@ def _panel(
 ) -> object:
     import ipywidgets
 
-    pickers = {
+    pickers = _pickers(choices, chosen)
+    # Manual: a measurement takes seconds, so it starts by button and not at every change.
+    return ipywidgets.interactive(show, {"manual": True, "manual_name": "Measure"}, **pickers)
+
+
+def _pickers(
+    choices: Mapping[str, Sequence[object]], chosen: Mapping[str, object]
+) -> dict[str, Any]:
+    import ipywidgets
+
+    return {
         name: ipywidgets.Dropdown(options=list(values), value=chosen[name], description=name)
         for name, values in choices.items()
     }
-    # Manual: a measurement takes seconds, so it starts by button and not at every change.
-    return ipywidgets.interactive(show, {"manual": True, "manual_name": "Measure"}, **pickers)

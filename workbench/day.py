@@ -110,6 +110,31 @@ class DaySession:
         now = {name: getattr(self.params, name) for name in choices}
         controls.explore(show, choices, now, interactive=self.interactive)
 
+    def browse(
+        self, draw: Callable[[Any], Figure], steps: Mapping[str, int], **choices: Sequence[object]
+    ) -> None:
+        """Show a figure for these parameters, with controls that redraw it at once.
+
+        Parameters
+        ----------
+        draw : callable   takes the day's parameters, returns a figure
+        steps : mapping   parameter name -> number of steps that its slider goes through, from 1
+        choices           parameter name -> the values that its control offers
+        """
+
+        def show(**chosen: object) -> None:
+            figure = draw(self.params.model_copy(update=chosen))
+            if not self.interactive:
+                self.show(figure)
+                return
+            # What a person leafs through is not kept: the report has the one that was asked for.
+            from workbench.report.figures import bundle
+
+            _display(bundle(figure))
+
+        now = {name: getattr(self.params, name) for name in (*steps, *choices)}
+        controls.browse(show, steps, choices, now, interactive=self.interactive)
+
     def verdict(
         self,
         *,

@@ -6,7 +6,7 @@ import ipywidgets
 import pytest
 
 from workbench import controls
-from workbench.controls import _panel, explore
+from workbench.controls import _panel, _player, browse, explore
 
 CHOICES = {"preset": ["tiny", "standard"], "block_kib": [4, 16]}
 CHOSEN = {"preset": "tiny", "block_kib": 16}
@@ -42,3 +42,38 @@ def test_the_panel_offers_every_choice_and_measures_on_the_button() -> None:
 def test_a_chosen_value_outside_its_choices_is_refused() -> None:
     with pytest.raises(Exception, match="Invalid selection"):
         _panel(lambda **_: None, CHOICES, {"preset": "tiny", "block_kib": 5})
+
+
+STEPS, BROWSED = {"eviction": 9}, {"eviction": 4, "policy": "lru"}
+
+
+def test_the_static_twin_of_the_steps_shows_the_chosen_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    shown: list[dict[str, object]] = []
+    monkeypatch.setattr(controls, "display", lambda text: said.append(text.data))
+    policies = {"policy": ["lru", "arc"]}
+    browse(lambda **chosen: shown.append(chosen), STEPS, policies, BROWSED, interactive=False)
+    assert shown == [BROWSED]
+    assert "`eviction = 4`, `policy = lru`" in said[0]
+
+
+def test_the_player_redraws_at_every_step_and_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, str]] = []
+
+    def show(eviction: int, policy: str) -> None:
+        seen.append((eviction, policy))
+
+    displayed: list[ipywidgets.VBox] = []
+    monkeypatch.setattr(controls, "display", displayed.append)
+    browse(show, STEPS, {"policy": ["lru", "arc"]}, BROWSED, interactive=True)
+    row, picker, _ = displayed[0].children
+    play, slider = row.children
+    assert (play.min, play.max, play.value) == (slider.min, slider.max, slider.value) == (1, 9, 4)
+    slider.value = 5
+    picker.value = "arc"
+    assert seen == [(4, "lru"), (5, "lru"), (5, "arc")]
+
+
+def test_a_choice_that_is_not_offered_is_refused_by_the_player() -> None:
+    with pytest.raises(Exception, match="Invalid selection"):
+        _player(lambda **_: None, STEPS, {"policy": ["arc"]}, BROWSED)

@@ -80,6 +80,34 @@ def test_figures_are_shown_and_kept(opened, shown):
     )
 
 
+def figure_of(params: Any) -> Figure:
+    chart = alt.Chart(ROWS).mark_bar().encode(x="variant:N", y="value:Q")
+    return Figure(f"Blocks of {params.block_kib} KiB, seed {params.seed}", chart, "One bar.")
+
+
+def test_browsing_headless_keeps_the_figure_of_these_parameters(opened, shown):
+    opened.browse(figure_of, {"seed": 20}, block_kib=[4, 16])
+    (kept,) = opened._run.figures
+    assert kept["title"] == "Blocks of 4 KiB, seed 11"
+    assert shown[-1]["image/svg+xml"] == kept["svg"]
+
+
+def test_browsing_live_redraws_and_keeps_nothing(opened, shown, monkeypatch):
+    asked: list[Any] = []
+    monkeypatch.setattr(opened, "interactive", True)
+    monkeypatch.setattr(
+        day.controls, "browse", lambda *given, **named: asked.append((given, named))
+    )
+    opened.browse(figure_of, {"seed": 20}, block_kib=[4, 16])
+    ((show, steps, choices, chosen), named) = asked[0]
+    assert (steps, choices, named) == ({"seed": 20}, {"block_kib": [4, 16]}, {"interactive": True})
+    assert chosen == {"seed": 11, "block_kib": 4}
+    show(seed=12, block_kib=16)
+    assert "Blocks of 16 KiB, seed 12" in str(shown[-1])
+    assert opened._run.figures == []
+    assert opened.params.seed == 11
+
+
 @pytest.mark.parametrize(
     ("low", "high", "status"), [(2.1, 2.3, "ok"), (1.1, 1.3, "refuted"), (1.9, 2.1, "undecided")]
 )

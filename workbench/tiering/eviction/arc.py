@@ -29,14 +29,14 @@ class Arc(Generic[Key]):
         self._once_target = 0.0  # p, blocks
 
     def __len__(self) -> int:
-        return len(self._once) + len(self._again)
+        return len(self._once.numbers) + len(self._again.numbers)
 
     def __contains__(self, key: object) -> bool:
-        return key in self._once or key in self._again
+        return key in self._once.numbers or key in self._again.numbers
 
     def touch(self, key: Key) -> None:
         """Move the block to the end of those used again."""
-        if key in self._once:
+        if key in self._once.numbers:
             self._once.leave(key)
             self._again.join(key)
         else:
@@ -46,7 +46,7 @@ class Arc(Generic[Key]):
         """Join the blocks used once, or, coming back as a ghost, those used again."""
         if key in self or len(self) >= self.capacity_blocks:
             refuse_insert(self, key)
-        if key in self._once_ghosts or key in self._again_ghosts:
+        if key in self._once_ghosts.numbers or key in self._again_ghosts.numbers:
             self._learn(key)
             self._again.join(key)
         else:
@@ -55,8 +55,8 @@ class Arc(Generic[Key]):
 
     def _learn(self, key: Key) -> None:
         """Move the target towards the side whose ghost came back."""
-        n_once, n_again = len(self._once_ghosts), len(self._again_ghosts)
-        if key in self._once_ghosts:
+        n_once, n_again = len(self._once_ghosts.numbers), len(self._again_ghosts.numbers)
+        if key in self._once_ghosts.numbers:
             step = max(1.0, n_again / n_once)
             self._once_target = min(float(self.capacity_blocks), self._once_target + step)
             self._once_ghosts.leave(key)
@@ -66,17 +66,18 @@ class Arc(Generic[Key]):
             self._again_ghosts.leave(key)
 
     def _forget_ghosts(self) -> None:
-        capacity = self.capacity_blocks
-        while self._once_ghosts and len(self._once) + len(self._once_ghosts) > capacity:
-            self._once_ghosts.leave_oldest()
-        while len(self._once_ghosts) + len(self._again_ghosts) > capacity:
-            self._again_ghosts.leave_oldest()
+        once_ghosts, again_ghosts = self._once_ghosts, self._again_ghosts
+        once_room = self.capacity_blocks - len(self._once.numbers)
+        while len(once_ghosts.numbers) > once_room:
+            once_ghosts.leave_oldest()
+        while len(once_ghosts.numbers) + len(again_ghosts.numbers) > self.capacity_blocks:
+            again_ghosts.leave_oldest()
 
     def evict(self, is_pinned: Callable[[Key], bool] = never) -> Key | None:
         """Take the oldest of the side that is above its target, and keep its key as a ghost."""
         once = (self._once, self._once_ghosts)
         again = (self._again, self._again_ghosts)
-        sides = (once, again) if len(self._once) > self._once_target else (again, once)
+        sides = (once, again) if len(self._once.numbers) > self._once_target else (again, once)
         for blocks, ghosts in sides:
             victim = blocks.oldest(is_pinned)
             if victim is not None:
@@ -88,12 +89,14 @@ class Arc(Generic[Key]):
 
     def remove(self, key: Key) -> None:
         """Take the block out; it leaves no ghost."""
-        (self._once if key in self._once else self._again).leave(key)
+        (self._once if key in self._once.numbers else self._again).leave(key)
 
     def check(self) -> None:
         """Assert that no key is in two queues and that blocks and ghosts are bounded."""
-        queues = (self._once, self._again, self._once_ghosts, self._again_ghosts)
-        assert len(set().union(*queues)) == sum(map(len, queues))
-        assert len(self) <= self.capacity_blocks, len(self)
-        assert len(self._once_ghosts) + len(self._again_ghosts) <= self.capacity_blocks
+        ghosts = {**self._once_ghosts.numbers, **self._again_ghosts.numbers}
+        held = {**self._once.numbers, **self._again.numbers}
+        assert len(held) == len(self) <= self.capacity_blocks, len(self)
+        assert len(ghosts) == len(self._once_ghosts) + len(self._again_ghosts)
+        assert len(ghosts) <= self.capacity_blocks, len(ghosts)
+        assert not held.keys() & ghosts.keys()
         assert 0 <= self._once_target <= self.capacity_blocks, self._once_target

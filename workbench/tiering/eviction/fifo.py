@@ -23,18 +23,19 @@ class Fifo(Generic[Key]):
         self._queue: Queue[Key] = Queue()
 
     def __len__(self) -> int:
-        return len(self._queue)
+        return len(self._queue.numbers)
 
     def __contains__(self, key: object) -> bool:
-        return key in self._queue
+        return key in self._queue.numbers
 
     def touch(self, key: Key) -> None:
         """Leave the block where it is."""
-        self._queue[key]
+        self._queue.numbers[key]
 
     def insert(self, key: Key) -> None:
         """Join the end."""
-        if key in self._queue or len(self._queue) >= self.capacity_blocks:
+        held = self._queue.numbers
+        if key in held or len(held) >= self.capacity_blocks:
             refuse_insert(self, key)
         self._queue.join(key)
 

@@ -42,10 +42,12 @@ class FrequencySketch:
         """Count one use."""
         first, second = self._places(key)
         row, other = self._rows
-        if row[first] < _MOST:
-            row[first] += 1
-        if other[second] < _MOST:
-            other[second] += 1
+        count = row[first]
+        if count < _MOST:
+            row[first] = count + 1
+        count = other[second]
+        if count < _MOST:
+            other[second] = count + 1
         self._uses += 1
         if self._uses >= self._uses_until_halving:
             self._halve()

@@ -70,13 +70,13 @@ class Lfu(Generic[Key]):
     def _leave(self, key: Key, uses: int) -> None:
         queue = self._queues[uses]
         queue.leave(key)
-        if not queue:
+        if not queue.numbers:
             del self._queues[uses]
 
     def check(self) -> None:
         """Assert that every block is in the queue of its uses and no queue is empty."""
         assert len(self._uses) <= self.capacity_blocks, len(self._uses)
-        queued = {key: uses for uses, queue in self._queues.items() for key in queue}
+        queued = {key: uses for uses, queue in self._queues.items() for key in queue.numbers}
         assert queued == self._uses
         assert sum(map(len, self._queues.values())) == len(self._uses)
-        assert all(self._queues.values())
+        assert all(queue.numbers for queue in self._queues.values())

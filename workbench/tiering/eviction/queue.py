@@ -8,7 +8,7 @@ Leaves out: what a key's number means, which is the policy's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import islice
 from typing import Generic
 
@@ -20,37 +20,32 @@ _LEAST_LISTED = 64
 
 
 class Queue(Generic[Key]):
-    """Keys, each with a number; a key is in it at most once."""
+    """Keys, each with a number; a key is in it at most once.
 
-    __slots__ = ("_listed", "_n_gaps", "_numbers", "_oldest_last")
+    Attributes
+    ----------
+    numbers : dict of int   by key, the oldest one first; to be read only, and without a call's cost
+    """
+
+    __slots__ = ("_listed", "_n_gaps", "_oldest_last", "numbers")
 
     def __init__(self) -> None:
-        self._numbers: dict[Key, int] = {}
+        self.numbers: dict[Key, int] = {}
         # The oldest keys, and those of them that have not left or moved since they were listed.
         self._oldest_last: list[Key] = []
         self._listed: set[Key] = set()
         self._n_gaps = 0
 
     def __len__(self) -> int:
-        return len(self._numbers)
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._numbers
-
-    def __iter__(self) -> Iterator[Key]:
-        """Give the keys, the oldest one first."""
-        return iter(self._numbers)
-
-    def __getitem__(self, key: Key) -> int:
-        return self._numbers[key]
+        return len(self.numbers)
 
     def join(self, key: Key, number: int = 0) -> None:
         """Add a key that is not in it, as the newest."""
-        self._numbers[key] = number
+        self.numbers[key] = number
 
     def renumber(self, key: Key, number: int) -> None:
         """Give a key another number; it stays where it is."""
-        self._numbers[key] = number
+        self.numbers[key] = number
 
     def leave(self, key: Key) -> int:
         """Take a key out and return its number.
@@ -59,15 +54,20 @@ class Queue(Generic[Key]):
         ------
         KeyError   if it is not in it
         """
-        number = self._numbers.pop(key)
+        number = self.numbers.pop(key)
         self._listed.discard(key)
         self._n_gaps += 1
         return number
 
     def leave_oldest(self) -> Key:
         """Take the oldest key out and return it; there must be one."""
-        key = self.oldest(never)
-        assert key is not None, "the queue is empty"
+        oldest_last = self._oldest_last
+        if oldest_last and oldest_last[-1] in self._listed:
+            key = oldest_last.pop()
+        else:
+            found = self.oldest(never)
+            assert found is not None, "the queue is empty"
+            key = found
         self.leave(key)
         return key
 
@@ -86,23 +86,25 @@ class Queue(Generic[Key]):
         Cost    O(1) amortised, and one call for each pinned key before it.
         """
         listed, oldest_last = self._listed, self._oldest_last
+        if oldest_last and (key := oldest_last[-1]) in listed and not is_pinned(key):
+            return key
         while True:
             while oldest_last and oldest_last[-1] not in listed:
                 oldest_last.pop()
             for key in reversed(oldest_last):
                 if key in listed and not is_pinned(key):
                     return key
-            if len(listed) == len(self._numbers):
+            if len(listed) == len(self.numbers):
                 return None
             listed, oldest_last = self._list()
 
     def _list(self) -> tuple[set[Key], list[Key]]:
         """List the oldest keys anew, more than twice as many as were of no use."""
-        if self._n_gaps > len(self._numbers):
-            self._numbers = dict(self._numbers.items())
+        if self._n_gaps > len(self.numbers):
+            self.numbers = dict(self.numbers.items())
             self._n_gaps = 0
-        n = max(_LEAST_LISTED, 2 * len(self._listed), len(self._numbers) // _LISTED_FRAC)
-        self._oldest_last = list(islice(self._numbers, n))
+        n = max(_LEAST_LISTED, 2 * len(self._listed), len(self.numbers) // _LISTED_FRAC)
+        self._oldest_last = list(islice(self.numbers, n))
         self._listed = set(self._oldest_last)
         self._oldest_last.reverse()
         return self._listed, self._oldest_last

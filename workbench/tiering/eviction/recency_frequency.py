@@ -63,9 +63,9 @@ class RecencyFrequency(Generic[Key]):
         """Take the block with the lowest score."""
         victim, lowest = None, 0
         for rank, queue in enumerate(self._queues):
-            key = queue.oldest(is_pinned)
+            key = queue.oldest(is_pinned) if queue.numbers else None
             if key is not None:
-                score = queue[key] + self._half_life_uses * rank
+                score = queue.numbers[key] + self._half_life_uses * rank
                 if victim is None or score < lowest:
                     victim, lowest = key, score
         if victim is not None:
@@ -88,8 +88,8 @@ class RecencyFrequency(Generic[Key]):
         assert len(self._uses) <= self.capacity_blocks, len(self._uses)
         assert sum(map(len, self._queues)) == len(self._uses)
         for rank, queue in enumerate(self._queues):
-            assert all(_rank(self._uses[key]) == rank for key in queue), rank
-            times = [queue[key] for key in queue]
+            assert all(_rank(self._uses[key]) == rank for key in queue.numbers), rank
+            times = list(queue.numbers.values())
             assert times == sorted(times), rank
 
 

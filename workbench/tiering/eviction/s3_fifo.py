@@ -31,21 +31,21 @@ class S3Fifo(Generic[Key]):
         self._ghosts: Queue[Key] = Queue()
 
     def __len__(self) -> int:
-        return len(self._small) + len(self._main)
+        return len(self._small.numbers) + len(self._main.numbers)
 
     def __contains__(self, key: object) -> bool:
-        return key in self._small or key in self._main
+        return key in self._small.numbers or key in self._main.numbers
 
     def touch(self, key: Key) -> None:
         """Count the use; the block stays where it is."""
-        queue = self._small if key in self._small else self._main
-        queue.renumber(key, min(queue[key] + 1, _MOST_USES))
+        queue = self._small if key in self._small.numbers else self._main
+        queue.renumber(key, min(queue.numbers[key] + 1, _MOST_USES))
 
     def insert(self, key: Key) -> None:
         """Join the small queue, or, coming back as a ghost, the main one."""
         if key in self or len(self) >= self.capacity_blocks:
             refuse_insert(self, key)
-        if key in self._ghosts:
+        if key in self._ghosts.numbers:
             self._ghosts.leave(key)
             self._main.join(key)
         else:
@@ -53,7 +53,7 @@ class S3Fifo(Generic[Key]):
 
     def evict(self, is_pinned: Callable[[Key], bool] = never) -> Key | None:
         """Take the first little-used block of the small queue, or one of an overfull main queue."""
-        while len(self._main) <= self._main_blocks:
+        while len(self._main.numbers) <= self._main_blocks:
             key = self._small.oldest(is_pinned)
             if key is None:
                 break
@@ -87,13 +87,13 @@ class S3Fifo(Generic[Key]):
 
     def remove(self, key: Key) -> None:
         """Take the block out; it leaves no ghost."""
-        (self._small if key in self._small else self._main).leave(key)
+        (self._small if key in self._small.numbers else self._main).leave(key)
 
     def check(self) -> None:
         """Assert that no key is in two queues and that blocks, ghosts and uses are bounded."""
-        n_keys = len({*self._small, *self._main, *self._ghosts})
+        n_keys = len({*self._small.numbers, *self._main.numbers, *self._ghosts.numbers})
         assert n_keys == len(self) + len(self._ghosts)
         assert len(self) <= self.capacity_blocks, len(self)
         assert len(self._ghosts) <= self._main_blocks, len(self._ghosts)
-        uses = {queue[key] for queue in (self._small, self._main) for key in queue}
+        uses = {*self._small.numbers.values(), *self._main.numbers.values()}
         assert uses <= set(range(_MOST_USES + 1)), uses

@@ -33,20 +33,25 @@ class WTinyLfu(Generic[Key]):
         self._sketch = FrequencySketch(capacity_blocks)
 
     def __len__(self) -> int:
-        return len(self._window) + len(self._probation) + len(self._protected)
+        main = len(self._probation.numbers) + len(self._protected.numbers)
+        return main + len(self._window.numbers)
 
     def __contains__(self, key: object) -> bool:
-        return key in self._probation or key in self._protected or key in self._window
+        return (
+            key in self._probation.numbers
+            or key in self._protected.numbers
+            or key in self._window.numbers
+        )
 
     def touch(self, key: Key) -> None:
         """Count the use; a block on probation is protected from now on."""
-        if key in self._probation:
+        if key in self._probation.numbers:
             self._probation.leave(key)
             self._protected.join(key)
-            if len(self._protected) > self._protected_blocks:
+            if len(self._protected.numbers) > self._protected_blocks:
                 self._probation.join(self._protected.leave_oldest())
         else:
-            (self._protected if key in self._protected else self._window).renew(key)
+            (self._protected if key in self._protected.numbers else self._window).renew(key)
         self._sketch.add(key)
 
     def insert(self, key: Key) -> None:
@@ -55,7 +60,7 @@ class WTinyLfu(Generic[Key]):
             refuse_insert(self, key)
         self._sketch.add(key)
         self._window.join(key)
-        if len(self._window) > self._window_blocks:
+        if len(self._window.numbers) > self._window_blocks:
             self._probation.join(self._window.leave_oldest())
 
     def evict(self, is_pinned: Callable[[Key], bool] = never) -> Key | None:
@@ -63,7 +68,7 @@ class WTinyLfu(Generic[Key]):
         victim = self._probation.oldest(is_pinned)
         if victim is None:
             victim = self._protected.oldest(is_pinned)
-        if victim is None or len(self._window) >= self._window_blocks:
+        if victim is None or len(self._window.numbers) >= self._window_blocks:
             candidate = self._window.oldest(is_pinned)
             if candidate is not None and not self._beats(candidate, victim):
                 victim = candidate
@@ -78,14 +83,14 @@ class WTinyLfu(Generic[Key]):
     def remove(self, key: Key) -> None:
         """Take the block out; the sketch remembers its uses for a while."""
         for queue in (self._probation, self._protected):
-            if key in queue:
+            if key in queue.numbers:
                 queue.leave(key)
                 return
         self._window.leave(key)
 
     def check(self) -> None:
         """Assert that no key is in two queues and that none is too long."""
-        queues = (self._window, self._probation, self._protected)
-        assert len(set().union(*queues)) == len(self) <= self.capacity_blocks
+        keys = {*self._window.numbers, *self._probation.numbers, *self._protected.numbers}
+        assert len(keys) == len(self) <= self.capacity_blocks
         assert len(self._window) <= self._window_blocks, len(self._window)
         assert len(self._protected) <= self._protected_blocks, len(self._protected)
