@@ -232,7 +232,7 @@ def njit_tiles(queries, memory, slots, cache, out):
     if slots.size and not 0 <= slots.min() <= slots.max() < len(memory):
         raise ValueError(f"slots reach from {slots.min()} to {slots.max()} of {len(memory)}")
     state = np.empty((2, max(n_queries, 1), n_heads), np.float32)
-    # Lanes behind the last key are computed too; interpreted, NumPy warns of what chance left there.
+    # Lanes behind the last key are computed too: interpreted, NumPy warns of what chance left.
     scratch = np.zeros(scratch_floats(dim), np.float32)
     places = [address_of(array) for array in (queries, state[0], state[1], out)]
     batch = Queries(*places, cache.n_tokens - n_queries, n_queries)
