@@ -12,19 +12,8 @@ from numba import njit
 from kernels.dot import BLOCK
 from kernels.matvec import Activations, address_of
 from kernels.record import Kernel, register
-from kernels.vectors import (
-    LANES,
-    larger,
-    largest_of,
-    load,
-    magnitude,
-    nearest,
-    splat,
-    store_float,
-    store_int8s,
-    sum_of,
-    to_float,
-)
+from kernels.vector_memory import load, store_float, store_int8s
+from kernels.vectors import LANES, larger, largest_of, magnitude, nearest, splat, sum_of, to_float
 
 _TOP = np.float32(127)
 _ZERO = np.float32(0)

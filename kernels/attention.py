@@ -1,13 +1,12 @@
 """Attend to cached keys and values where they lie: blocks of any order in float32, float16 or int8.
 
-Follows: FlashAttention's online softmax (Dao et al. 2022), one tile of 64 keys after the other;
-grouped query heads (Ainslie et al. 2023) share a tile's conversion to float32.
+Follows: FlashAttention (Dao et al. 2022), one tile of 64 keys after the other; grouped query heads
+(Ainslie et al. 2023) share a tile's conversion to float32.
 Leaves out: where blocks come from (workbench/tiering), sliding windows, and threads: each takes
 tokens or heads of its own.
 
-A tile is folded into a query's running peak, sum and output in the order of positions, and no
-arithmetic depends on other queries, on where runs are cut or on threads: prefill in any chunks and
-decoding give the same bits.
+Tiles are folded in the order of positions, and no arithmetic depends on other queries, on where
+runs are cut or on threads: prefill in any chunks and decoding give the same bits.
 """
 
 from __future__ import annotations
@@ -19,53 +18,23 @@ import numpy as np
 from numba import njit
 
 from kernels.atomics import load_int64
+from kernels.attention_tile import (
+    BATCH,
+    Queries,
+    fold_batch,
+    scratch_floats,
+    tile_at,
+)
 from kernels.by_address import Entry
-from kernels.exponential import exponential
 from kernels.kv_tile import INT8, TILE_TOKENS, Heads, Run, widen, widen_keys
 from kernels.matvec import address_of
 from kernels.record import Kernel, register
-from kernels.vectors import (
-    LANES,
-    fused,
-    keep_first,
-    larger,
-    largest_of,
-    load,
-    load_float,
-    load_splat,
-    splat,
-    store,
-    store_float,
-    sum_of,
-    sums_of,
-    zeros,
-)
+from kernels.vector_memory import load, load_splat, store, store_float
+from kernels.vectors import LANES, zeros
 
-_LOWEST, _EIGHTH = np.float32(-np.inf), np.float32(0.125)
-_VECTOR = 4 * LANES  # bytes of eight float32
-_EIGHT = LANES * _VECTOR
-# Queries (a token's head each) that pass over a tile's keys before any passes over its values:
-# keys, values and they do not fit into 32 KiB of first-level cache together.
-_BATCH = 32
+__all__ = ["KERNEL", "Queries", "Share", "attend", "begin", "finish", "scratch_floats"]
 
-
-class Queries(NamedTuple):
-    """A batch's queries and what they have gathered so far; addresses of float32.
-
-    Attributes
-    ----------
-    values : int               [n_tokens, query heads, dim], read
-    peaks, sums : int          [n_tokens, query heads]; `begin` sets them
-    out : int                  [n_tokens, query heads, dim]; `begin` sets it, `finish` divides it
-    position, n_tokens : int   of the first query; queries in the batch
-    """
-
-    values: int
-    peaks: int
-    sums: int
-    out: int
-    position: int
-    n_tokens: int
+_LOWEST = np.float32(-np.inf)
 
 
 class Share(NamedTuple):
@@ -81,187 +50,6 @@ class Share(NamedTuple):
     scratch: int
 
 
-class _Tile(NamedTuple):
-    """Addresses of a tile in float32, and room for what a batch of queries makes of it.
-
-    Attributes
-    ----------
-    keys : int      as `widen_keys` writes them
-    values : int    [64, dim]
-    scores : int    [batch, 64]
-    factors : int   [batch]
-    dim : int       values a head
-    position : int  of the first key
-    n_keys : int    up to 64
-    """
-
-    keys: int
-    values: int
-    scores: int
-    factors: int
-    dim: int
-    position: int
-    n_keys: int
-
-
-def scratch_floats(dim: int) -> int:
-    """Return how many float32 of scratch memory a thread needs."""
-    return 2 * TILE_TOKENS * dim + _BATCH * (TILE_TOKENS + 1)
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def _tile_at(scratch, dim, position, n_keys):
-    values = scratch + 4 * TILE_TOKENS * dim
-    scores = values + 4 * TILE_TOKENS * dim
-    factors = scores + 4 * _BATCH * TILE_TOKENS
-    return _Tile(scratch, values, scores, factors, dim, position, n_keys)
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def _eight_scores(query, keys, dim):
-    """Return the products of a query with eight keys."""
-    a, b, c, d = zeros(), zeros(), zeros(), zeros()
-    e, f, g, h = zeros(), zeros(), zeros(), zeros()
-    for _ in range(0, dim, LANES):
-        values = load(query)
-        a = fused(values, load(keys), a)
-        b = fused(values, load(keys + _VECTOR), b)
-        c = fused(values, load(keys + 2 * _VECTOR), c)
-        d = fused(values, load(keys + 3 * _VECTOR), d)
-        e = fused(values, load(keys + 4 * _VECTOR), e)
-        f = fused(values, load(keys + 5 * _VECTOR), f)
-        g = fused(values, load(keys + 6 * _VECTOR), g)
-        h = fused(values, load(keys + 7 * _VECTOR), h)
-        query += _VECTOR
-        keys += _EIGHT
-    return sums_of(a, b, c, d, e, f, g, h)
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def _score(query, tile, scores, visible):
-    """Write the scores of the visible keys, -inf behind them; return the largest."""
-    scale = splat(np.float32(1 / math.sqrt(float(tile.dim))))
-    peaks = splat(_LOWEST)
-    for key in range(0, visible, LANES):
-        eight = _eight_scores(query, tile.keys + 4 * key * tile.dim, tile.dim) * scale
-        eight = keep_first(eight, visible - key, _LOWEST)
-        store(scores + 4 * key, eight)
-        peaks = larger(peaks, eight)
-    return largest_of(peaks)
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def _exponentiate(scores, visible, peak):
-    """Replace scores by their exponentials below the peak; return their sum."""
-    total, low = zeros(), splat(peak)
-    for key in range(0, visible, LANES):
-        weights = exponential(load(scores + 4 * key) - low)
-        store(scores + 4 * key, weights)
-        total = total + weights
-    return sum_of(total)
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def _weigh(queries, index, tile, number, visible):
-    """Turn a tile's keys into weights of one query, and say by what its output shrinks for them.
-
-    ``index`` counts (token, head) in the batch of the forward pass, ``number`` within the tile's.
-    """
-    scores = tile.scores + 4 * TILE_TOKENS * number
-    old_peak = load_float(queries.peaks + 4 * index)
-    top = _score(queries.values + 4 * index * tile.dim, tile, scores, visible)
-    peak = max(old_peak, top)
-    total = _exponentiate(scores, visible, peak)
-    factor = sum_of(exponential(splat(old_peak) - splat(peak)) * splat(_EIGHTH))
-    store_float(tile.factors + 4 * number, factor)
-    store_float(queries.peaks + 4 * index, peak)
-    sums = load_float(queries.sums + 4 * index)
-    store_float(queries.sums + 4 * index, sums * factor + total)
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def _gather_eight(out, values, row, weights, visible, factor):
-    """Fold the weighted values into 64 columns of the output at an address."""
-    a, b = load(out) * factor, load(out + _VECTOR) * factor
-    c, d = load(out + 2 * _VECTOR) * factor, load(out + 3 * _VECTOR) * factor
-    e, f = load(out + 4 * _VECTOR) * factor, load(out + 5 * _VECTOR) * factor
-    g, h = load(out + 6 * _VECTOR) * factor, load(out + 7 * _VECTOR) * factor
-    for key in range(visible):
-        weight = load_splat(weights + 4 * key)
-        a = fused(weight, load(values), a)
-        b = fused(weight, load(values + _VECTOR), b)
-        c = fused(weight, load(values + 2 * _VECTOR), c)
-        d = fused(weight, load(values + 3 * _VECTOR), d)
-        e = fused(weight, load(values + 4 * _VECTOR), e)
-        f = fused(weight, load(values + 5 * _VECTOR), f)
-        g = fused(weight, load(values + 6 * _VECTOR), g)
-        h = fused(weight, load(values + 7 * _VECTOR), h)
-        values += row
-    store(out, a)
-    store(out + _VECTOR, b)
-    store(out + 2 * _VECTOR, c)
-    store(out + 3 * _VECTOR, d)
-    store(out + 4 * _VECTOR, e)
-    store(out + 5 * _VECTOR, f)
-    store(out + 6 * _VECTOR, g)
-    store(out + 7 * _VECTOR, h)
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def _gather_one(out, values, row, weights, visible, factor):
-    """Fold the weighted values into 8 columns of the output at an address."""
-    total = load(out) * factor
-    for key in range(visible):
-        total = fused(load_splat(weights + 4 * key), load(values), total)
-        values += row
-    store(out, total)
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def _gather(queries, index, tile, number, visible):
-    """Fold a tile's weighted values into one query's output."""
-    weights = tile.scores + 4 * TILE_TOKENS * number
-    factor = load_splat(tile.factors + 4 * number)
-    row = 4 * tile.dim
-    out, column = queries.out + index * row, 0
-    while column + _EIGHT <= row:
-        _gather_eight(out + column, tile.values + column, row, weights, visible, factor)
-        column += _EIGHT
-    while column < row:
-        _gather_one(out + column, tile.values + column, row, weights, visible, factor)
-        column += _VECTOR
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def _visible(queries, token, tile):
-    """Return how many of a tile's keys a token of the batch sees."""
-    return min(tile.n_keys, queries.position + token + 1 - tile.position)
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def _weigh_batch(queries, n_heads, tile, tokens, heads):
-    """Turn a tile's keys into weights of the queries of some tokens and heads."""
-    number = 0
-    for token in range(tokens[0], tokens[1], tokens[2]):
-        visible = _visible(queries, token, tile)
-        for head in range(heads[0], heads[1]):
-            if visible > 0:
-                _weigh(queries, token * n_heads + head, tile, number, visible)
-            number += 1
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def _gather_batch(queries, n_heads, tile, tokens, heads):
-    """Fold a tile's values into the outputs of the same queries."""
-    number = 0
-    for token in range(tokens[0], tokens[1], tokens[2]):
-        visible = _visible(queries, token, tile)
-        for head in range(heads[0], heads[1]):
-            if visible > 0:
-                _gather(queries, token * n_heads + head, tile, number, visible)
-            number += 1
-
-
 @njit(cache=True, nogil=True, forceinline=True)
 def _fold_tile(queries, heads, kv_head, source, tile, share):
     """Fold a tile of one key-value head into all queries of a share.
@@ -274,20 +62,20 @@ def _fold_tile(queries, heads, kv_head, source, tile, share):
     widen_keys(k, k_scales, heads, kv_head, tokens, tile.keys)
     have_values = False
     # Groups of more heads than a batch holds pass in parts.
-    for start in range(kv_head * group, (kv_head + 1) * group, _BATCH):
+    for start in range(kv_head * group, (kv_head + 1) * group, BATCH):
         first = max(share.first_head, start)
-        last = min(share.last_head, (kv_head + 1) * group, start + _BATCH)
+        last = min(share.last_head, (kv_head + 1) * group, start + BATCH)
         if first >= last:
             continue
-        stretch = _BATCH // (last - first) * share.step
+        stretch = BATCH // (last - first) * share.step
         for token in range(share.first_token, queries.n_tokens, stretch):
             batch = token, min(token + stretch, queries.n_tokens), share.step
-            _weigh_batch(queries, heads.query, tile, batch, (first, last))
+            fold_batch(queries, heads.query, tile, batch, (first, last), False)
             if not have_values:
                 # Only now: the keys were still in the first-level cache.
                 widen(v, v_scales, heads, kv_head, tokens, tile.values, (4, 4 * heads.dim))
                 have_values = True
-            _gather_batch(queries, heads.query, tile, batch, (first, last))
+            fold_batch(queries, heads.query, tile, batch, (first, last), True)
 
 
 @njit(cache=True, nogil=True)
@@ -310,7 +98,7 @@ def attend(queries, heads, run, share):
         for token in range(0, n_block, TILE_TOKENS):
             position = run.position + start + token
             n_keys = min(TILE_TOKENS, n_block - token)
-            tile = _tile_at(share.scratch, heads.dim, position, n_keys)
+            tile = tile_at(share.scratch, heads.dim, position, n_keys)
             source = parts[0], parts[1], parts[2], parts[3], token
             for head in range(first, last + 1):
                 _fold_tile(queries, heads, head, source, tile, share)
@@ -322,7 +110,7 @@ def begin(queries, heads, first, last):
     for index in range(first * heads.query, last * heads.query):
         store_float(queries.peaks + 4 * index, _LOWEST)
         store_float(queries.sums + 4 * index, np.float32(0))
-        for at in range(0, 4 * heads.dim, _VECTOR):
+        for at in range(0, 4 * heads.dim, 4 * LANES):
             store(queries.out + 4 * index * heads.dim + at, zeros())
 
 
@@ -331,7 +119,7 @@ def finish(queries, heads, first, last):
     """Divide the outputs of the tokens ``first`` to ``last`` by their sums, after the last run."""
     for index in range(first * heads.query, last * heads.query):
         total = load_splat(queries.sums + 4 * index)
-        for at in range(0, 4 * heads.dim, _VECTOR):
+        for at in range(0, 4 * heads.dim, 4 * LANES):
             out = queries.out + 4 * index * heads.dim + at
             store(out, load(out) / total)
 
@@ -444,7 +232,8 @@ def njit_tiles(queries, memory, slots, cache, out):
     if slots.size and not 0 <= slots.min() <= slots.max() < len(memory):
         raise ValueError(f"slots reach from {slots.min()} to {slots.max()} of {len(memory)}")
     state = np.empty((2, max(n_queries, 1), n_heads), np.float32)
-    scratch = np.empty(scratch_floats(dim), np.float32)
+    # Lanes behind the last key are computed too: interpreted, NumPy warns of what chance left.
+    scratch = np.zeros(scratch_floats(dim), np.float32)
     places = [address_of(array) for array in (queries, state[0], state[1], out)]
     batch = Queries(*places, cache.n_tokens - n_queries, n_queries)
     heads = Heads(n_heads, cache.kv_heads, dim, cache.dtype)

@@ -2,7 +2,7 @@
 
 Follows: llama.cpp's interleaved rows: a vector holds four neighbouring weights of all eight rows,
 so that every lane sums its own row and nothing is added across lanes.
-Leaves out: scales (the matvec files) and how weights get into this order (packing.py).
+Leaves out: scales (the matvec files) and how weights get into this order (interleave.py).
 
 Three forms give the same whole numbers: ``vnni`` (one instruction a vector), ``avx2`` (products
 summed by pairs in int16, which the ranges below cannot overflow) and ``portable`` (any target).

@@ -12,16 +12,15 @@ import numpy as np
 from numba import njit
 
 from kernels.record import Kernel, register
+from kernels.vector_memory import load, store
 from kernels.vectors import (
     LANES,
     fused,
     larger,
-    load,
-    nearest,
     power_of_two,
+    rounded,
+    smaller,
     splat,
-    store,
-    to_float,
     zero_below,
     zeros,
 )
@@ -40,24 +39,20 @@ _C3, _C4, _C5 = (
     np.float32(1.6666665459e-1),
     np.float32(5.0000001201e-1),
 )
-_ONE, _MINUS_ONE = np.float32(1), np.float32(-1)
+_ONE = np.float32(1)
 
 
 @njit(cache=True, nogil=True, forceinline=True)
 def exponential(x):
     """Return e to the power of each lane of a `Float8`; 0 below -87.3."""
-    minus = splat(_MINUS_ONE)
-    bounded = larger(splat(_LOWEST), x)
-    bounded = larger(splat(-_HIGHEST), bounded * minus) * minus
-    power = nearest(bounded * splat(_LOG2_E))
-    whole = to_float(power)
-    rest = fused(whole, splat(_LN2_LOW), fused(whole, splat(_LN2_HIGH), bounded))
-    series = fused(splat(_C0), rest, splat(_C1))
-    series = fused(series, rest, splat(_C2))
-    series = fused(series, rest, splat(_C3))
-    series = fused(series, rest, splat(_C4))
-    series = fused(series, rest, splat(_C5))
-    result = fused(series, rest * rest, rest + splat(_ONE))
+    bounded = smaller(larger(x, splat(_LOWEST)), splat(_HIGHEST))
+    power = rounded(bounded * splat(_LOG2_E))
+    rest = fused(power, splat(_LN2_LOW), fused(power, splat(_LN2_HIGH), bounded))
+    # In pairs: five steps one after the other would take longer than all else here.
+    square = rest * rest
+    series = fused(fused(splat(_C0), rest, splat(_C1)), square, fused(splat(_C2), rest, splat(_C3)))
+    series = fused(series, square, fused(splat(_C4), rest, splat(_C5)))
+    result = fused(series, square, rest + splat(_ONE))
     return zero_below(result * power_of_two(power), x, _LOWEST)
 
 

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from numba import njit
 
-from kernels.vectors import LANES, load, load_half_splat, load_halves, load_int8s, store
+from kernels.vector_memory import load, load_half_splat, load_halves, load_int8s, store
+from kernels.vectors import LANES
 
 FLOAT32, FLOAT16, INT8 = range(3)
 TILE_TOKENS = 64

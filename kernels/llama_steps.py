@@ -25,7 +25,8 @@ from kernels.rms_norm import norm_row
 from kernels.rope import turn_row
 from kernels.swiglu import gate_row
 from kernels.team import meet, share
-from kernels.vectors import LANES, load, store
+from kernels.vector_memory import load, store
+from kernels.vectors import LANES
 
 _begin, _finish = attention.begin, attention.finish
 

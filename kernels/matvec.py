@@ -4,7 +4,7 @@ Follows: decoding reads each weight once, so a product is one pass over the weig
 or for four tokens at a time when there are more; a token's result never depends on its neighbours.
 Leaves out: the products themselves, one file a layout of weights; threads, which each take groups.
 
-A layout stores groups of eight rows (`packing.py`): a matrix of 20 rows has 3 groups, the last
+A layout stores groups of eight rows (interleave.py): a matrix of 20 rows has 3 groups, the last
 padded with zeros, and its output 24 values a token.
 """
 
@@ -21,7 +21,8 @@ from numba.extending import overload
 from kernels.dot import BLOCK
 from kernels.record import Kernel, register
 from kernels.simd import LINE_BYTES, prefetch
-from kernels.vectors import LANES, store, zeros
+from kernels.vector_memory import store
+from kernels.vectors import LANES, zeros
 
 TOKENS = 4  # tokens that share one pass over a group's weights
 TILE_TOKENS = 64  # their activations stay in the second-level cache while all groups pass

@@ -1,8 +1,8 @@
 """Multiply quantised activations with weights of up to 6 bits kept as bytes, for the Q5 types.
 
 Follows: ggml's Q5_0, Q5_1 and Q5_K, which are all scale * weight + minimum over 32 weights.
-Leaves out: packing (packing.py); 10 bits a weight instead of 5.5 to 6, the price of one layout for
-types that few files have.
+Leaves out: packing (workbench/inference); 10 bits a weight instead of 5.5 to 6, the
+price of one layout for types that few files have.
 
 A block of eight rows, 320 bytes: float32[8] scales, float32[8] minima, then 256 bytes as
 `dot_unsigned_bytes` reads.
@@ -17,7 +17,8 @@ from numba import njit
 
 from kernels.dot import BYTE_BYTES, dot_unsigned_bytes, rows_of
 from kernels.matvec import by_rows, multiply_groups, register_layout, register_matvec
-from kernels.vectors import LANES, fused, load, load_splat, to_float
+from kernels.vector_memory import load, load_splat
+from kernels.vectors import LANES, fused, to_float
 
 MINIMA = 4 * LANES
 WORDS = 8 * LANES

@@ -13,7 +13,8 @@ from numba import njit
 
 from kernels.matvec import TILE_TOKENS, TOKENS, Activations, Output, address_of, row_place
 from kernels.record import Kernel, register
-from kernels.vectors import LANES, fused, load, load_halves, load_splat, store, zeros
+from kernels.vector_memory import load, load_halves, load_splat, store
+from kernels.vectors import LANES, fused, zeros
 
 
 @njit(cache=True, nogil=True)

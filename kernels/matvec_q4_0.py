@@ -1,7 +1,7 @@
 """Multiply quantised activations with Q4_0 weights: 4 bits around 8 and a scale a block of 32.
 
 Follows: ggml's Q4_0, value = scale * (weight - 8); eight rows interleaved, 144 bytes a block.
-Leaves out: packing (packing.py).
+Leaves out: packing (workbench/inference/weight_layouts.py).
 
 A block of eight rows: float16[8] scales, then 128 bytes as `dot_nibbles` reads.
 """
@@ -21,7 +21,8 @@ from kernels.matvec import (
     register_layout,
     register_matvec,
 )
-from kernels.vectors import LANES, fused, load_halves, load_splat, splat, to_float
+from kernels.vector_memory import load_halves, load_splat
+from kernels.vectors import LANES, fused, splat, to_float
 
 WORDS = 2 * LANES
 BLOCK_BYTES = WORDS + NIBBLE_BYTES

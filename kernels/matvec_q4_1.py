@@ -1,7 +1,7 @@
 """Multiply quantised activations with Q4_1 weights: 4 bits, a scale and a minimum a block of 32.
 
 Follows: ggml's Q4_1, value = scale * weight + minimum; eight rows interleaved, 160 bytes a block.
-Leaves out: packing (packing.py).
+Leaves out: packing (workbench/inference/weight_layouts.py).
 
 A block of eight rows: float16[8] scales, float16[8] minima, then 128 bytes as `dot_nibbles` reads.
 """
@@ -21,7 +21,8 @@ from kernels.matvec import (
     register_layout,
     register_matvec,
 )
-from kernels.vectors import LANES, fused, load_halves, load_splat, to_float
+from kernels.vector_memory import load_halves, load_splat
+from kernels.vectors import LANES, fused, to_float
 
 MINIMA = 2 * LANES
 WORDS = 4 * LANES

@@ -2,8 +2,8 @@
 
 Follows: ggml's Q4_K, value = d * scale * weight - dmin * minimum, a scale and a minimum of 6 bits
 for 32 weights; eight rows interleaved, 1,184 bytes a superblock, 148 for 32 weights.
-Leaves out: packing (packing.py), which spreads the 6 bits over whole bytes: 4.63 bits a weight
-instead of 4.5, and no shifting in the loop.
+Leaves out: packing (workbench/inference), which spreads the 6 bits over whole bytes: 4.63
+bits a weight instead of 4.5, and no shifting in the loop.
 
 A superblock of eight rows: float16[8] d, float16[8] dmin, then eight times: pairs of bytes (scale,
 minimum) of each row, and 128 bytes as `dot_nibbles` reads.
@@ -24,16 +24,8 @@ from kernels.matvec import (
     register_layout,
     register_matvec,
 )
-from kernels.vectors import (
-    LANES,
-    fused,
-    load_first_uint8s,
-    load_halves,
-    load_second_uint8s,
-    load_splat,
-    splat,
-    to_float,
-)
+from kernels.vector_memory import load_first_uint8s, load_halves, load_second_uint8s, load_splat
+from kernels.vectors import LANES, fused, splat, to_float
 
 BLOCKS = 8  # blocks of 32 in a superblock
 HEAD = 4 * LANES

@@ -2,7 +2,7 @@
 
 Follows: ggml's Q6_K, value = d * scale * (weight - 32) with int8 scales; eight rows interleaved,
 1,680 bytes a superblock, as many as in the file.
-Leaves out: packing (packing.py).
+Leaves out: packing (workbench/inference/weight_layouts.py).
 
 A superblock of eight rows: float16[8] d, then eight times: pairs of int8 (scale of the first and of
 the second 16 weights) of each row, 128 and 64 bytes as `dot_six_bits` reads.
@@ -23,15 +23,8 @@ from kernels.matvec import (
     register_layout,
     register_matvec,
 )
-from kernels.vectors import (
-    LANES,
-    fused,
-    load_first_int8s,
-    load_halves,
-    load_second_int8s,
-    load_splat,
-    to_float,
-)
+from kernels.vector_memory import load_first_int8s, load_halves, load_second_int8s, load_splat
+from kernels.vectors import LANES, fused, to_float
 
 BLOCKS = 8  # blocks of 32 in a superblock
 HEAD = 2 * LANES

@@ -1,7 +1,7 @@
 """Multiply quantised activations with Q8_0 weights: int8 and a scale a block of 32.
 
 Follows: ggml's Q8_0, value = scale * weight; eight rows interleaved, 272 bytes a block.
-Leaves out: packing (packing.py).
+Leaves out: packing (workbench/inference/weight_layouts.py).
 
 A block of eight rows: float16[8] scales, then 256 bytes as `dot_bytes` reads.
 """
@@ -21,7 +21,8 @@ from kernels.matvec import (
     register_layout,
     register_matvec,
 )
-from kernels.vectors import LANES, fused, load_halves, load_splat, to_float
+from kernels.vector_memory import load_halves, load_splat
+from kernels.vectors import LANES, fused, to_float
 
 WORDS = 2 * LANES
 BLOCK_BYTES = WORDS + BYTE_BYTES

@@ -12,7 +12,8 @@ import numpy as np
 from numba import njit
 
 from kernels.record import Kernel, register
-from kernels.vectors import LANES, fused, load, splat, store, sum_of, zeros
+from kernels.vector_memory import load, store
+from kernels.vectors import LANES, fused, splat, sum_of, zeros
 
 _ONE = np.float32(1)
 

@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 
 from kernels.record import Kernel, register
-from kernels.vectors import load_float, store_float
+from kernels.vector_memory import load_float, store_float
 
 
 @njit(cache=True, nogil=True)

@@ -11,7 +11,8 @@ from numba import njit
 
 from kernels.exponential import exponential
 from kernels.record import Kernel, register
-from kernels.vectors import LANES, load, splat, store
+from kernels.vector_memory import load, store
+from kernels.vectors import LANES, splat
 
 _ONE, _MINUS_ONE = np.float32(1), np.float32(-1)
 

@@ -1,17 +1,16 @@
 """Let Numba kernels compute with eight float32 or int32 at a time, as values with operators.
 
 Follows: LLVM's generic vectors, which every target splits to, or fits into, the registers it has.
-Leaves out: dot products of bytes (dot.py), and anything that depends on the order of a sum: every
-operation here is done lane by lane, and the two reductions have one fixed order.
+Leaves out: loads and stores (vector_memory.py), dot products of bytes (dot.py), and anything whose
+result depends on the order of a sum: operations are done lane by lane, and sums have one order.
 
-A `Float8` holds float32[8], an `Int8` int32[8] (eight numbers, not eight bits). Addresses are plain
-integers; nothing here checks them. Under ``NUMBA_DISABLE_JIT=1`` a vector is a NumPy array of 8.
-As with simd.py, after an edit here delete kernels/__pycache__.
+A `Float8` holds float32[8], an `Int8` int32[8] (eight numbers, not eight bits). Under
+``NUMBA_DISABLE_JIT=1`` a vector is a NumPy array of 8. As with simd.py,
+after an edit here delete kernels/__pycache__.
 """
 
 from __future__ import annotations
 
-import ctypes
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -22,12 +21,11 @@ from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, overload, register_model
 
-from kernels.half import _extend, _half_to_float_twin, has_instruction
 from kernels.simd import _pointer, _with_twin
 
 LANES = 8
 
-_I8, _I16, _I32 = ir.IntType(8), ir.IntType(16), ir.IntType(32)
+_I16, _I32 = ir.IntType(16), ir.IntType(32)
 _F32 = ir.FloatType()
 _FLOATS = ir.VectorType(_F32, LANES)
 _INTS = ir.VectorType(_I32, LANES)
@@ -72,149 +70,6 @@ def _call(
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), values)
 
 
-def _memory(address: int, dtype: type[np.generic]) -> np.ndarray:
-    """Return eight values at an address, as the twins read and write them."""
-    n_bytes = LANES * np.dtype(dtype).itemsize
-    return np.frombuffer((ctypes.c_uint8 * n_bytes).from_address(int(address)), dtype)
-
-
-@_with_twin(lambda address: _memory(address, np.float32).copy())
-def load(typing_context, address):
-    """Return the eight float32 at an address, any alignment."""
-
-    def generate(context, builder, signature, arguments):
-        return _load(builder, arguments[0], _FLOATS)
-
-    return Float8(types.intp), generate
-
-
-def _store_twin(address: int, values: np.ndarray) -> None:
-    _memory(address, np.float32)[:] = values
-
-
-@_with_twin(_store_twin)
-def store(typing_context, address, values):
-    """Write eight float32 to an address, any alignment."""
-
-    def generate(context, builder, signature, arguments):
-        builder.store(arguments[1], _pointer(builder, arguments[0], _FLOATS), align=1)
-        return context.get_dummy_value()
-
-    return types.void(types.intp, Float8), generate
-
-
-def _load_halves_twin(address: int) -> np.ndarray:
-    return _memory(address, np.float16).astype(np.float32)
-
-
-@_with_twin(_load_halves_twin)
-def load_halves(typing_context, address):
-    """Return the eight float16 at an address as float32; exact."""
-
-    def generate(context, builder, signature, arguments):
-        bits = _load(builder, arguments[0], ir.VectorType(_I16, LANES))
-        if has_instruction():
-            return _extend(builder, bits)
-        one = types.float32(types.uint16)
-        values = ir.Constant(_FLOATS, ir.Undefined)
-        for lane in (ir.Constant(_I32, number) for number in range(LANES)):
-            bit = [builder.extract_element(bits, lane)]
-            value = context.compile_internal(builder, _half_to_float_twin, one, bit)
-            values = builder.insert_element(values, value, lane)
-        return values
-
-    return Float8(types.intp), generate
-
-
-def _half_splat_twin(address: int) -> np.ndarray:
-    bits = ctypes.c_uint16.from_address(int(address)).value
-    return np.full(LANES, np.uint16(bits).view(np.float16), np.float32)
-
-
-@_with_twin(_half_splat_twin)
-def load_half_splat(typing_context, address):
-    """Return the one float16 at an address as float32 in all eight lanes."""
-
-    def generate(context, builder, signature, arguments):
-        bits = _load(builder, arguments[0], _I16)
-        if has_instruction():
-            return _splat(builder, _extend(builder, bits), LANES)
-        one = types.float32(types.uint16)
-        value = context.compile_internal(builder, _half_to_float_twin, one, [bits])
-        return _splat(builder, value, LANES)
-
-    return Float8(types.intp), generate
-
-
-@_with_twin(lambda address: _memory(address, np.int8).astype(np.float32))
-def load_int8s(typing_context, address):
-    """Return the eight int8 at an address as float32."""
-
-    def generate(context, builder, signature, arguments):
-        small = _load(builder, arguments[0], ir.VectorType(_I8, LANES))
-        return builder.sitofp(builder.sext(small, _INTS), _FLOATS)
-
-    return Float8(types.intp), generate
-
-
-def _byte_pairs(first: bool, signed: bool) -> tuple[Any, Callable[..., ir.Value]]:
-    """Return the code that takes one byte of each of eight pairs as float32."""
-
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
-        pairs = _load(builder, arguments[0], ir.VectorType(_I16, LANES))
-        wide = builder.zext(pairs, _INTS)
-        up, down = (ir.Constant(_INTS, [bits] * LANES) for bits in (24 if first else 16, 24))
-        shift = builder.ashr if signed else builder.lshr
-        return builder.sitofp(shift(builder.shl(wide, up), down), _FLOATS)
-
-    return Float8(types.intp), generate
-
-
-def _byte_pairs_twin(place: int, dtype: type[np.generic]) -> Callable[[int], np.ndarray]:
-    return lambda address: _memory(address, np.uint16).view(dtype)[place::2].astype(np.float32)
-
-
-@_with_twin(_byte_pairs_twin(0, np.uint8))
-def load_first_uint8s(typing_context, address):
-    """Return the first uint8 of each of the eight pairs at an address as float32."""
-    return _byte_pairs(first=True, signed=False)
-
-
-@_with_twin(_byte_pairs_twin(1, np.uint8))
-def load_second_uint8s(typing_context, address):
-    """Return the second uint8 of each of the eight pairs at an address as float32."""
-    return _byte_pairs(first=False, signed=False)
-
-
-@_with_twin(_byte_pairs_twin(0, np.int8))
-def load_first_int8s(typing_context, address):
-    """Return the first int8 of each of the eight pairs at an address as float32."""
-    return _byte_pairs(first=True, signed=True)
-
-
-@_with_twin(_byte_pairs_twin(1, np.int8))
-def load_second_int8s(typing_context, address):
-    """Return the second int8 of each of the eight pairs at an address as float32."""
-    return _byte_pairs(first=False, signed=True)
-
-
-def _store_int8s_twin(address: int, values: np.ndarray) -> None:
-    _memory(address, np.int8)[:] = values.astype(np.int8)
-
-
-@_with_twin(_store_int8s_twin)
-def store_int8s(typing_context, address, values):
-    """Write eight int32 from -128 to 127 as int8 to an address."""
-
-    def generate(context, builder, signature, arguments):
-        kind = ir.VectorType(_I8, LANES)
-        small = builder.trunc(arguments[1], kind)
-        builder.store(small, _pointer(builder, arguments[0], kind), align=1)
-        return context.get_dummy_value()
-
-    return types.void(types.intp, Int8), generate
-
-
 @_with_twin(lambda value: np.full(LANES, value, np.float32))
 def splat(typing_context, value):
     """Return a float32 in all eight lanes."""
@@ -223,42 +78,6 @@ def splat(typing_context, value):
         return _splat(builder, arguments[0], LANES)
 
     return Float8(types.float32), generate
-
-
-@_with_twin(lambda address: np.full(LANES, _memory(address, np.uint8)[:4].view(np.float32)[0]))
-def load_splat(typing_context, address):
-    """Return the one float32 at an address in all eight lanes."""
-
-    def generate(context, builder, signature, arguments):
-        return _splat(builder, _load(builder, arguments[0], _F32), LANES)
-
-    return Float8(types.intp), generate
-
-
-def _store_float_twin(address: int, value: float) -> None:
-    ctypes.c_float.from_address(int(address)).value = value
-
-
-@_with_twin(_store_float_twin)
-def store_float(typing_context, address, value):
-    """Write one float32 to an address."""
-
-    def generate(context, builder, signature, arguments):
-        to, number = arguments
-        builder.store(number, _pointer(builder, to, _F32), align=1)
-        return context.get_dummy_value()
-
-    return types.void(types.intp, types.float32), generate
-
-
-@_with_twin(lambda address: np.float32(ctypes.c_float.from_address(int(address)).value))
-def load_float(typing_context, address):
-    """Return the one float32 at an address."""
-
-    def generate(context, builder, signature, arguments):
-        return _load(builder, arguments[0], _F32)
-
-    return types.float32(types.intp), generate
 
 
 @_with_twin(lambda: np.zeros(LANES, np.float32))
@@ -295,6 +114,17 @@ def larger(typing_context, a, b):
     def generate(context, builder, signature, arguments):
         a, b = arguments
         return builder.select(builder.fcmp_ordered(">", a, b), a, b)
+
+    return Float8(Float8, Float8), generate
+
+
+@_with_twin(np.minimum)
+def smaller(typing_context, a, b):
+    """Return the smaller of two vectors lane by lane; neither may hold a NaN."""
+
+    def generate(context, builder, signature, arguments):
+        a, b = arguments
+        return builder.select(builder.fcmp_ordered("<", a, b), a, b)
 
     return Float8(Float8, Float8), generate
 
@@ -343,14 +173,27 @@ def keep_first(typing_context, values, count, other):
     return Float8(Float8, types.int64, types.float32), generate
 
 
+def _rounded(builder: ir.IRBuilder, values: ir.Value) -> ir.Value:
+    rounder = ir.Constant(_FLOATS, [_ROUNDER] * LANES)
+    return builder.fsub(builder.fadd(values, rounder), rounder)
+
+
+@_with_twin(np.rint)
+def rounded(typing_context, values):
+    """Return the nearest whole numbers as float32, ties to even; magnitudes up to 2**22."""
+
+    def generate(context, builder, signature, arguments):
+        return _rounded(builder, arguments[0])
+
+    return Float8(Float8), generate
+
+
 @_with_twin(lambda values: np.rint(values).astype(np.int32))
 def nearest(typing_context, values):
     """Return the nearest int32, ties to even; magnitudes up to 2**22."""
 
     def generate(context, builder, signature, arguments):
-        rounder = ir.Constant(_FLOATS, [_ROUNDER] * LANES)
-        rounded = builder.fsub(builder.fadd(arguments[0], rounder), rounder)
-        return builder.fptosi(rounded, _INTS)
+        return builder.fptosi(_rounded(builder, arguments[0]), _INTS)
 
     return Int8(Float8), generate
 
@@ -365,47 +208,45 @@ def to_float(typing_context, values):
     return Float8(Int8), generate
 
 
-@_with_twin(lambda exponents: np.ldexp(np.float32(1), exponents))
+@_with_twin(lambda exponents: np.ldexp(np.float32(1), exponents.astype(np.int32)))
 def power_of_two(typing_context, exponents):
-    """Return ``2 ** exponents``; exponents from -126 to 127."""
+    """Return ``2 ** exponents`` of whole numbers in float32, from -126 to 127."""
 
     def generate(context, builder, signature, arguments):
-        biased = builder.add(arguments[0], ir.Constant(_INTS, [127] * LANES))
+        whole = builder.fptosi(arguments[0], _INTS)
+        biased = builder.add(whole, ir.Constant(_INTS, [127] * LANES))
         bits = builder.shl(biased, ir.Constant(_INTS, [23] * LANES))
         return builder.bitcast(bits, _FLOATS)
 
-    return Float8(Int8), generate
+    return Float8(Float8), generate
 
 
-def _folded(
-    values: Any, combine: Callable[[Any, Any], Any], half: Callable[[Any, int], Any]
-) -> Any:
-    """Combine lane i with lane i + 4, then the four with a distance of 2, then of 1."""
-    for distance in (4, 2, 1):
-        values = combine(half(values, 0), half(values, distance))
-    return values
+def _pick(builder: ir.IRBuilder, values: ir.Value, lanes: list[int]) -> ir.Value:
+    indices = ir.Constant(ir.VectorType(_I32, len(lanes)), lanes)
+    return builder.shuffle_vector(values, values, indices)
 
 
-def _half_of(builder: ir.IRBuilder) -> Callable[[ir.Value, int], ir.Value]:
-    def half(values: ir.Value, start: int) -> ir.Value:
-        lanes = max(values.type.count // 2, 1)
-        indices = ir.Constant(ir.VectorType(_I32, lanes), list(range(start, start + lanes)))
-        return builder.shuffle_vector(values, values, indices)
-
-    return half
+def _neighbours(builder: ir.IRBuilder, values: ir.Value) -> tuple[ir.Value, ir.Value]:
+    """Return the even lanes and the odd ones."""
+    n_lanes = values.type.count
+    even = list(range(0, n_lanes, 2))
+    return _pick(builder, values, even), _pick(builder, values, [lane + 1 for lane in even])
 
 
-def _half_twin(values: np.ndarray, start: int) -> np.ndarray:
-    lanes = max(len(values) // 2, 1)
-    return values[start : start + lanes]
+def _sum_twin(values: np.ndarray) -> np.float32:
+    while len(values) > 1:
+        values = values[::2] + values[1::2]
+    return values[0]
 
 
-@_with_twin(lambda values: _folded(values, np.add, _half_twin)[0])
+@_with_twin(_sum_twin)
 def sum_of(typing_context, values):
-    """Return the sum of the eight lanes: (0 + 4) + (2 + 6) + ..., always in the same order."""
+    """Return the sum of the eight lanes: ((0 + 1) + (2 + 3)) + ((4 + 5) + (6 + 7)), always."""
 
     def generate(context, builder, signature, arguments):
-        total = _folded(arguments[0], builder.fadd, _half_of(builder))
+        total = arguments[0]
+        while total.type.count > 1:
+            total = builder.fadd(*_neighbours(builder, total))
         return builder.extract_element(total, ir.Constant(_I32, 0))
 
     return types.float32(Float8), generate
@@ -416,43 +257,44 @@ def largest_of(typing_context, values):
     """Return the largest of the eight lanes."""
 
     def generate(context, builder, signature, arguments):
-        def pick(a: ir.Value, b: ir.Value) -> ir.Value:
-            return builder.select(builder.fcmp_ordered(">", a, b), a, b)
-
-        top = _folded(arguments[0], pick, _half_of(builder))
+        top = arguments[0]
+        while top.type.count > 1:
+            even, odd = _neighbours(builder, top)
+            top = builder.select(builder.fcmp_ordered(">", even, odd), even, odd)
         return builder.extract_element(top, ir.Constant(_I32, 0))
 
     return types.float32(Float8), generate
 
 
-def _sums_of_twin(*vectors: np.ndarray) -> np.ndarray:
-    return np.array([_folded(vector, np.add, _half_twin)[0] for vector in vectors])
-
-
-def _pairs(builder: ir.IRBuilder, low: ir.Value, high: ir.Value, distance: int) -> ir.Value:
-    """Add the lanes of two vectors that are ``distance`` apart; sums of both share one vector."""
-    groups = range(0, LANES, 2 * distance)
-    first = [start + lane for start in groups for lane in range(distance)]
-    indices = [[lane + shift for lane in first] for shift in (0, distance)]
+def _pairs(builder: ir.IRBuilder, low: ir.Value, high: ir.Value) -> ir.Value:
+    """Add neighbours in two vectors, within the halves that registers are shuffled in."""
+    first = [0, 2, 8, 10, 4, 6, 12, 14]
     sides = []
-    for lanes in indices:
-        both = lanes + [lane + LANES for lane in lanes]
-        sides.append(
-            builder.shuffle_vector(low, high, ir.Constant(ir.VectorType(_I32, LANES), both))
-        )
+    for lanes in (first, [lane + 1 for lane in first]):
+        indices = ir.Constant(ir.VectorType(_I32, LANES), lanes)
+        sides.append(builder.shuffle_vector(low, high, indices))
     return builder.fadd(*sides)
 
 
-@_with_twin(_sums_of_twin)
+def _halves(builder: ir.IRBuilder, low: ir.Value, high: ir.Value) -> ir.Value:
+    """Add the halves of each of two vectors."""
+    sides = []
+    for lanes in ([0, 1, 2, 3, 8, 9, 10, 11], [4, 5, 6, 7, 12, 13, 14, 15]):
+        indices = ir.Constant(ir.VectorType(_I32, LANES), lanes)
+        sides.append(builder.shuffle_vector(low, high, indices))
+    return builder.fadd(*sides)
+
+
+@_with_twin(lambda *vectors: np.array([_sum_twin(vector) for vector in vectors]))
 def sums_of(typing_context, a, b, c, d, e, f, g, h):
     """Return the sums of eight vectors, each in the order of `sum_of`, as one vector."""
 
     def generate(context, builder, signature, arguments):
         vectors = list(arguments)
-        for distance in (4, 2, 1):
+        for _ in range(2):
             pairs = zip(vectors[::2], vectors[1::2], strict=True)
-            vectors = [_pairs(builder, low, high, distance) for low, high in pairs]
-        return vectors[0]
+            vectors = [_pairs(builder, low, high) for low, high in pairs]
+        return _halves(builder, *vectors)
 
     return Float8(*[Float8] * LANES), generate
 

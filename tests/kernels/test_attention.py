@@ -43,7 +43,7 @@ class Batch:
 
     def attend(self, memory, slots, position, n_tokens, share=(0, 1, 0, None)):
         first_token, step, first_head, last_head = share
-        scratch = np.empty(scratch_floats(self.heads.dim), np.float32)
+        scratch = np.zeros(scratch_floats(self.heads.dim), np.float32)
         last_head = self.heads.query if last_head is None else last_head
         part = Share(first_token, step, first_head, last_head, address_of(scratch))
         offsets = 0, *attention._parts(self.cache, self.heads.dim)[:3]

@@ -9,7 +9,7 @@ from llvmlite import binding, ir
 from numba import config, njit
 from numba.extending import intrinsic
 
-from kernels import dot, vectors
+from kernels import dot, vector_memory, vectors
 
 compiled = pytest.mark.skipif(
     config.DISABLE_JIT, reason="NUMBA_DISABLE_JIT is set: nothing is compiled, twins run instead"
@@ -26,25 +26,25 @@ PRODUCTS = {
 @njit
 def chosen_nibbles(words, values, out):
     sums = dot.dot_nibbles(words.ctypes.data, values.ctypes.data)
-    vectors.store(out.ctypes.data, vectors.to_float(sums))
+    vector_memory.store(out.ctypes.data, vectors.to_float(sums))
 
 
 @njit
 def chosen_bytes(words, values, out):
     sums = dot.dot_bytes(words.ctypes.data, values.ctypes.data)
-    vectors.store(out.ctypes.data, vectors.to_float(sums))
+    vector_memory.store(out.ctypes.data, vectors.to_float(sums))
 
 
 @njit
 def chosen_unsigned(words, values, out):
     sums = dot.dot_unsigned_bytes(words.ctypes.data, values.ctypes.data)
-    vectors.store(out.ctypes.data, vectors.to_float(sums))
+    vector_memory.store(out.ctypes.data, vectors.to_float(sums))
 
 
 @njit
 def chosen_six_bits(words, high, values, half, out):
     sums = dot.dot_six_bits(words.ctypes.data, high.ctypes.data, values.ctypes.data, half)
-    vectors.store(out.ctypes.data, vectors.to_float(sums))
+    vector_memory.store(out.ctypes.data, vectors.to_float(sums))
 
 
 CHOSEN = {"nibbles": chosen_nibbles, "bytes": chosen_bytes, "unsigned": chosen_unsigned}
@@ -109,7 +109,7 @@ def in_form(emit, form):
         def run(words, high, values, half, out):
             place = words.ctypes.data, high.ctypes.data, values.ctypes.data
             sums = product(place[0], place[1], place[2], half)
-            vectors.store(out.ctypes.data, vectors.to_float(sums))
+            vector_memory.store(out.ctypes.data, vectors.to_float(sums))
 
         return run
 
@@ -121,7 +121,7 @@ def in_form(emit, form):
     @njit
     def run_two(words, values, out):
         sums = product_of_two(words.ctypes.data, values.ctypes.data)
-        vectors.store(out.ctypes.data, vectors.to_float(sums))
+        vector_memory.store(out.ctypes.data, vectors.to_float(sums))
 
     return run_two
 

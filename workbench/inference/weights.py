@@ -92,7 +92,8 @@ def load_weights(model: ModelMap, config: LlamaConfig, threads: int = 1) -> Llam
     UsageError   if they would not fit into memory
     GGUFError    if the file changed since it was opened
 
-    Cost    about 1.1 GB/s of the file a thread; memory as the file, more for Q5, Q4_K and BF16.
+    Cost    about 1.1 GB/s of the file a thread; memory as the file's, more only for Q5 types, Q4_K
+            and bfloat16.
     """
     vectors = {name: _vector(model, name) for name in _vector_names(config)}
     tensors = [model.tensor(name) for name in _matrix_names(config)]
