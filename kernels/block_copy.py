@@ -6,14 +6,11 @@ block_quantize.py), threads (block_store.py), which blocks are free.
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 from numba import njit
 
 from kernels import block_target, copy
-from kernels.block_target import K, V
-from kernels.record import Kernel, exact, register
+from kernels.block_target import K, V, register_store
 from kernels.simd import address_of, store_fence
 
 SOURCES = (np.float32, np.uint16)
@@ -114,28 +111,17 @@ def make_inputs(rng, size):
     return block_target.make_inputs(rng, size, source, np.dtype(source).itemsize)
 
 
-def bytes_moved(slab, slots, rows, places, k_tokens, v_tokens) -> int:
-    """Return the bytes read plus written."""
-    return block_target.bytes_moved(k_tokens.itemsize, k_tokens, v_tokens)
-
-
-_checked = partial(block_target.checked, sources=SOURCES, value_bytes=None)
-
-KERNEL = register(
-    Kernel(
-        name="block_copy",
-        reference=reference,
-        baseline="numpy_per_layer",
-        variants={
-            "numpy_per_layer": _checked(numpy_per_layer),
-            "njit_scalar": _checked(scalar),
-            "njit_vector": _checked(vector),
-            "njit_nontemporal": _checked(nontemporal),
-        },
-        make_inputs=make_inputs,
-        outputs=(0,),
-        check=exact,
-        bytes_moved=bytes_moved,
-        sizes=(0, 1, 2, 3, 4, 5, 9, 16, 37),
-    )
+KERNEL = register_store(
+    "block_copy",
+    {
+        "reference": reference,
+        "numpy_per_layer": numpy_per_layer,
+        "njit_scalar": scalar,
+        "njit_vector": vector,
+        "njit_nontemporal": nontemporal,
+    },
+    sources=SOURCES,
+    value_bytes=None,
+    make_inputs=make_inputs,
+    sizes=(0, 1, 2, 3, 4, 5, 9, 16, 37),
 )

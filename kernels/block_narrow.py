@@ -6,13 +6,11 @@ Leaves out: threads (block_store.py) and scales (block_quantize.py).
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 from numba import njit
 
 from kernels import block_target
-from kernels.block_target import K, V
+from kernels.block_target import K, V, register_store
 from kernels.half import (
     LINE_VALUES,
     float_to_half,
@@ -20,7 +18,6 @@ from kernels.half import (
     narrow_line_nontemporal,
     narrow_value,
 )
-from kernels.record import Kernel, exact, register
 from kernels.simd import LINE_BYTES, address_of, store_fence
 
 SOURCES = (np.float32,)
@@ -154,28 +151,17 @@ def make_inputs(rng, size):
     return block_target.make_inputs(rng, size, np.float32, VALUE_BYTES)
 
 
-def bytes_moved(slab, slots, rows, places, k_tokens, v_tokens) -> int:
-    """Return the bytes read plus written."""
-    return block_target.bytes_moved(VALUE_BYTES, k_tokens, v_tokens)
-
-
-_checked = partial(block_target.checked, sources=SOURCES, value_bytes=VALUE_BYTES)
-
-KERNEL = register(
-    Kernel(
-        name="block_narrow",
-        reference=reference,
-        baseline="numpy_per_layer",
-        variants={
-            "numpy_per_layer": _checked(numpy_per_layer),
-            "njit_scalar": _checked(scalar),
-            "njit_vector": _checked(vector),
-            "njit_nontemporal": _checked(nontemporal),
-        },
-        make_inputs=make_inputs,
-        outputs=(0,),
-        check=exact,
-        bytes_moved=bytes_moved,
-        sizes=(0, 1, 2, 3, 4, 5, 9, 16, 37),
-    )
+KERNEL = register_store(
+    "block_narrow",
+    {
+        "reference": reference,
+        "numpy_per_layer": numpy_per_layer,
+        "njit_scalar": scalar,
+        "njit_vector": vector,
+        "njit_nontemporal": nontemporal,
+    },
+    sources=SOURCES,
+    value_bytes=VALUE_BYTES,
+    make_inputs=make_inputs,
+    sizes=(0, 1, 2, 3, 4, 5, 9, 16, 37),
 )

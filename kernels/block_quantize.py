@@ -6,15 +6,12 @@ Leaves out: threads (block_store.py); int4 and scales by smaller groups (quantiz
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 from numba import njit
 
 from kernels import block_target
-from kernels.block_target import K_SCALES, V_SCALES, K, V
+from kernels.block_target import K_SCALES, V_SCALES, K, V, register_store
 from kernels.half import as_float, magnitude_bits
-from kernels.record import Kernel, exact, register
 from kernels.rounding import (
     LINE_VALUES,
     int8_line,
@@ -268,28 +265,17 @@ def make_inputs(rng, size):
     return inputs
 
 
-def bytes_moved(slab, slots, rows, places, k_tokens, v_tokens) -> int:
-    """Return the bytes read plus written, scales included."""
-    return block_target.bytes_moved(VALUE_BYTES, k_tokens, v_tokens)
-
-
-_checked = partial(block_target.checked, sources=SOURCES, value_bytes=VALUE_BYTES)
-
-KERNEL = register(
-    Kernel(
-        name="block_quantize",
-        reference=reference,
-        baseline="numpy_per_layer",
-        variants={
-            "numpy_per_layer": _checked(numpy_per_layer),
-            "njit_scalar": _checked(scalar),
-            "njit_vector": _checked(vector),
-            "njit_nontemporal": _checked(nontemporal),
-        },
-        make_inputs=make_inputs,
-        outputs=(0,),
-        check=exact,
-        bytes_moved=bytes_moved,
-        sizes=(0, 1, 2, 3, 4, 5, 9, 16, 21),
-    )
+KERNEL = register_store(
+    "block_quantize",
+    {
+        "reference": reference,
+        "numpy_per_layer": numpy_per_layer,
+        "njit_scalar": scalar,
+        "njit_vector": vector,
+        "njit_nontemporal": nontemporal,
+    },
+    sources=SOURCES,
+    value_bytes=VALUE_BYTES,
+    make_inputs=make_inputs,
+    sizes=(0, 1, 2, 3, 4, 5, 9, 16, 21),
 )

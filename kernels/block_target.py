@@ -6,13 +6,14 @@ Leaves out: the storing itself (block_copy.py, block_narrow.py, block_quantize.p
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 
 import numpy as np
 from numba import njit
 
 from kernels.array_check import expect
+from kernels.record import Kernel, exact, register
 from kernels.simd import address_of
 
 Store = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray], None]
@@ -27,6 +28,43 @@ _TOY_LAYERS, _TOY_BLOCK_TOKENS = 2, 8
 # KV heads, head dimension, bytes before the first layer: rows that end within a cache line, that
 # fill whole ones, and that begin off the grid. Chosen by size in turn.
 _TOY_SHAPES = ((3, 5, 0), (2, 64, 0), (3, 64, 36), (2, 100, 4), (1, 128, 64))
+
+
+def register_store(
+    name: str,
+    variants: Mapping[str, Store],
+    *,
+    sources: tuple[type, ...],
+    value_bytes: int | None,
+    make_inputs: Callable[..., tuple[np.ndarray, ...]],
+    sizes: tuple[int, ...],
+) -> Kernel:
+    """Return the record of a family of block stores; its variants are made `checked`.
+
+    ``variants`` holds the reference too, by that name; the baseline is "numpy_per_layer".
+    """
+
+    def moved(slab, slots, rows, places, k_tokens, v_tokens) -> int:
+        """Return the bytes read plus written, scales included."""
+        return bytes_moved(value_bytes or k_tokens.itemsize, k_tokens, v_tokens)
+
+    return register(
+        Kernel(
+            name=name,
+            reference=variants["reference"],
+            baseline="numpy_per_layer",
+            variants={
+                variant: checked(store, sources, value_bytes)
+                for variant, store in variants.items()
+                if variant != "reference"
+            },
+            make_inputs=make_inputs,
+            outputs=(0,),
+            check=exact,
+            bytes_moved=moved,
+            sizes=sizes,
+        )
+    )
 
 
 def checked(store: Store, sources: tuple[type, ...], value_bytes: int | None) -> Store:
