@@ -8,8 +8,8 @@ Leaves out: counting hits and misses (lookup.py).
 from __future__ import annotations
 
 import enum
+import threading
 from collections.abc import Sequence
-from queue import SimpleQueue
 from typing import NamedTuple
 
 from workbench.phases import Phase
@@ -17,7 +17,6 @@ from workbench.tiering.async_io.buffers import address
 from workbench.tiering.async_io.engine import (
     PAGE_BYTES,
     DeadlineError,
-    OnWhole,
     Request,
     StorageError,
 )
@@ -35,10 +34,8 @@ from workbench.tiering.ssd_tier.frame import (
 )
 from workbench.tiering.ssd_tier.index import Entry
 
-# From so many bytes on a second thread sums what has arrived while the first waits for the rest.
+# From so many bytes on blocks are summed while the rest is under way.
 _SHARED_BYTES = 2 << 20
-# That one, and the thread that reads, once it has.
-_CHECKERS = 2
 _READS = Phase("tier reads")
 
 
@@ -88,50 +85,46 @@ def load(core: Core, wanted: Sequence[Wanted], deadline: Deadline) -> list[Frame
     Cost    one read a block straight into the caller's buffer or a pooled one; no copy.
     """
     arrivals = _Arrivals(core, wanted)
-    is_shared = arrivals.n_bytes >= _SHARED_BYTES
-    other = core.helper().submit(arrivals.check) if is_shared else None
-    arrivals.read(deadline, arrivals.hand_on if is_shared else None)
-    arrivals.check()
-    # One that was busy with somebody else has nothing left to do here.
-    if other is not None and not other.cancel():
-        other.result()
+    arrivals.read(deadline)
     return arrivals.answers
 
 
 class _Arrivals:
-    """Blocks that one thread reads, all in one batch, and any thread may check as they arrive."""
+    """Blocks that are read all in one batch, and checked as they arrive, by one thread or two."""
 
     def __init__(self, core: Core, wanted: Sequence[Wanted]) -> None:
         self._core = core
         self._wanted = wanted
         self._landings = _landings(core, wanted)
         self._errors: Sequence[StorageError | None] = [None] * len(wanted)
-        # Numbers of blocks to check, then one None for each thread that may check.
-        self._arrived: SimpleQueue[int | None] = SimpleQueue()
-        self._n_arrived = 0
-        self.n_bytes = sum(landing.request.n_bytes for landing in self._landings)
+        self._n_taken = 0
+        self._lock = threading.Lock()
         self.answers: list[Frame | Failure] = [Failure.FAILED] * len(wanted)
 
-    def read(self, deadline: Deadline, on_whole: OnWhole | None) -> None:
-        """Read every block, and hand them all on in the end."""
+    def read(self, deadline: Deadline) -> None:
+        """Read every block and check it: large ones while others are under way."""
         batch = [landing.request for landing in self._landings]
-        try:
-            self._errors = self._core.device.submit(batch, deadline, on_whole)
-            self.hand_on(len(batch))
-        finally:
-            for _ in range(_CHECKERS):
-                self._arrived.put(None)
+        is_large = sum([one.entry.stored_bytes for one in self._wanted]) >= _SHARED_BYTES
+        on_whole = self._check if is_large else None
+        self._errors = self._core.device.submit(batch, deadline, on_whole)
+        # The last blocks arrive all at once.
+        is_shared = is_large and len(batch) - self._n_taken > 1
+        other = self._core.helper().submit(self._check, len(batch)) if is_shared else None
+        self._check(len(batch))
+        # One that was busy with somebody else has nothing left to do here.
+        if other is not None and not other.cancel():
+            other.result()
 
-    def hand_on(self, n_whole: int) -> None:
-        """Let the blocks up to this number be checked."""
-        for number in range(self._n_arrived, n_whole):
-            self._arrived.put(number)
-        self._n_arrived = max(self._n_arrived, n_whole)
-
-    def check(self) -> None:
-        """Check blocks as long as there are any."""
-        while (number := self._arrived.get()) is not None:
+    def _check(self, n_whole: int) -> None:
+        """Check the blocks up to this number that nobody has taken."""
+        while (number := self._take(n_whole)) < n_whole:
             self.answers[number] = self._answer(number)
+
+    def _take(self, n_whole: int) -> int:
+        with self._lock:
+            number = self._n_taken
+            self._n_taken = max(number, min(number + 1, n_whole))
+        return number
 
     def _answer(self, number: int) -> Frame | Failure:
         error, one = self._errors[number], self._wanted[number]
