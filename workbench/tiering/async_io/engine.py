@@ -39,8 +39,7 @@ class DeadlineError(StorageError):
     """The device had not answered by the deadline; the buffer stays pinned until it does."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One block to move, or one file to flush.
 
     Attributes

@@ -37,6 +37,8 @@ _STEPS_A_DEPTH = 8
 # Bytes under way of a batch that is looked at while it arrives: a device that is given more works
 # on all at once, so that nothing is whole until nearly all is, and no longer in the cache then.
 _STREAM_BYTES = 8 << 20
+# By so many requests a batch's mean size is told; the rest is converted while these are under way.
+_SAMPLE = 8
 # Requests are converted this many queue depths at a time: fewer pay for NumPy's calls, more let the
 # queue run dry meanwhile.
 _DEPTHS_A_STEP = 2
@@ -205,12 +207,13 @@ class UringEngine(RealFiles):
         n_jobs = len(jobs.table)
         step = max(1, min(self._step, window // _STEPS_A_DEPTH))
         ring.begin(window)
-        for stop in range(self._depth, n_jobs, _DEPTHS_A_STEP * self._depth):
+        first = min(window, self._depth)
+        for stop in range(first, n_jobs, _DEPTHS_A_STEP * self._depth):
             # The device works on what it has while the next requests become rows, and the rows
             # before those completions.
             jobs.convert(stop)
             answer = ring.drive(jobs.table, stop, 0, step, end_ns)
-            jobs.collect(stop - self._depth)
+            jobs.collect(stop - first)
             if answer != 0:
                 return answer
         jobs.convert(n_jobs)
@@ -218,6 +221,6 @@ class UringEngine(RealFiles):
 
     def _stream(self, ring: Ring, jobs: RingJobs, end_ns: int, on_whole: OnWhole) -> int:
         """Drive a batch with no more under way than keeps the device busy, and tell of it."""
-        jobs.convert(min(len(jobs.table), self._depth))
+        jobs.convert(min(len(jobs.table), self._depth, _SAMPLE))
         with ring.telling(on_whole):
             return self._drive(ring, jobs, end_ns, jobs.window(_STREAM_BYTES, self._depth))

@@ -28,8 +28,6 @@ from workbench.tiering.ssd_tier.frame import (
     BadFrameError,
     Header,
     Kind,
-    attributes_sum,
-    payload_pages,
     unpack,
 )
 from workbench.tiering.ssd_tier.index import Entry
@@ -37,6 +35,7 @@ from workbench.tiering.ssd_tier.index import Entry
 # From so many bytes on blocks are summed while the rest is under way.
 _SHARED_BYTES = 2 << 20
 _READS = Phase("tier reads")
+_NOTHING: tuple[memoryview, ...] = ()
 
 
 class Failure(enum.Enum):
@@ -138,22 +137,27 @@ class _Arrivals:
 
 def _landings(core: Core, wanted: Sequence[Wanted]) -> list[Landing]:
     """Choose where every frame goes: its payload into the caller's buffer if that will do."""
-    sizes = [payload_pages(one.entry.stored_bytes) * PAGE_BYTES for one in wanted]
+    sizes = [-(-one.entry.stored_bytes // PAGE_BYTES) * PAGE_BYTES for one in wanted]
     given = [_fits(one.buffer, size) for one, size in zip(wanted, sizes, strict=True)]
     # One lease for all headers: a lease costs as much as everything else here.
     headers = core.pool.lease(sum(given) * PAGE_BYTES) if any(given) else memoryview(b"")
-    landings = []
+    files = [segment.file for segment in core.table.segments]
+    landings, at, rest = [], 0, _NOTHING
     for (_, entry, buffer), size, is_given in zip(wanted, sizes, given, strict=True):
-        file, offset = core.table[entry.segment].file, entry.page * PAGE_BYTES
         if is_given and buffer is not None:
-            page, headers = headers[:PAGE_BYTES], headers[PAGE_BYTES:]
-            request = Request("read", file, offset, page, (buffer[:size],))
-            landings.append(Landing(request, page, buffer[: entry.stored_bytes]))
+            page, rest = headers[at : at + PAGE_BYTES], (_cut(buffer, size),)
+            payload = _cut(buffer, entry.stored_bytes)
+            at += PAGE_BYTES
         else:
-            pages = core.pool.lease(PAGE_BYTES + size)
-            payload = pages[PAGE_BYTES : PAGE_BYTES + entry.stored_bytes]
-            landings.append(Landing(Request("read", file, offset, pages), pages, payload))
+            page, rest = core.pool.lease(PAGE_BYTES + size), _NOTHING
+            payload = page[PAGE_BYTES : PAGE_BYTES + entry.stored_bytes]
+        request = Request("read", files[entry.segment], entry.page * PAGE_BYTES, page, rest)
+        landings.append(Landing(request, page, payload))
     return landings
+
+
+def _cut(buffer: memoryview, n_bytes: int) -> memoryview:
+    return buffer if buffer.nbytes == n_bytes else buffer[:n_bytes]
 
 
 def _fits(buffer: memoryview | None, n_bytes: int) -> bool:
@@ -174,8 +178,8 @@ def verify(store: bytes, key: bytes, entry: Entry, landing: Landing) -> Frame:
     expected = (Kind.BLOCK, store, entry.segment, entry.page, entry.sequence, key)
     expected_bytes = (entry.stored_bytes, entry.checksum, entry.attributes)
     found = (header.kind, header.store, header.segment, header.page, header.sequence, header.key)
-    attributes = attributes_sum(header.attributes(), entry.stored_bytes)
-    if found != expected or (header.stored_bytes, header.checksum, attributes) != expected_bytes:
+    found_bytes = (header.stored_bytes, header.checksum, header.attributes_sum())
+    if found != expected or found_bytes != expected_bytes:
         raise BadFrameError("another frame lies here")
     if payload_sum(landing.payload) != entry.checksum:
         raise BadFrameError("the stored bytes are damaged")
