@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from workbench.phases import Phase
@@ -61,6 +61,9 @@ class Frame(NamedTuple):
         return self.pages[:HEADER_BYTES], self.payload
 
 
+OnFrame = Callable[[Frame], bool]
+
+
 class Wanted(NamedTuple):
     """A block to load, and where the caller would like its payload to be."""
 
@@ -78,12 +81,19 @@ class Landing(NamedTuple):
 
 
 @_READS.timed
-def load(core: Core, wanted: Sequence[Wanted], deadline: Deadline) -> list[Frame | Failure]:
+def load(
+    core: Core, wanted: Sequence[Wanted], deadline: Deadline, on_frame: OnFrame | None = None
+) -> list[Frame | Failure]:
     """Read and verify blocks, in their order.
+
+    Parameters
+    ----------
+    on_frame : callable or None   told meanwhile of the first frames, one after another, as long as
+                                  it answers True and every block is good
 
     Cost    one read a block straight into the caller's buffer or a pooled one; no copy.
     """
-    arrivals = _Arrivals(core, wanted)
+    arrivals = _Arrivals(core, wanted, on_frame)
     arrivals.read(deadline)
     return arrivals.answers
 
@@ -91,9 +101,12 @@ def load(core: Core, wanted: Sequence[Wanted], deadline: Deadline) -> list[Frame
 class _Arrivals:
     """Blocks that are read all in one batch, and checked as they arrive, by one thread or two."""
 
-    def __init__(self, core: Core, wanted: Sequence[Wanted]) -> None:
+    def __init__(
+        self, core: Core, wanted: Sequence[Wanted], on_frame: OnFrame | None = None
+    ) -> None:
         self._core = core
         self._wanted = wanted
+        self._on_frame = on_frame
         self._landings = _landings(core, wanted)
         self._errors: Sequence[StorageError | None] = [None] * len(wanted)
         self._n_taken = 0
@@ -104,7 +117,7 @@ class _Arrivals:
         """Read every block and check it: large ones while others are under way."""
         batch = [landing.request for landing in self._landings]
         is_large = sum([one.entry.stored_bytes for one in self._wanted]) >= _SHARED_BYTES
-        on_whole = self._check if is_large else None
+        on_whole = self._check_and_tell if is_large else None
         self._errors = self._core.device.submit(batch, deadline, on_whole)
         # The last blocks arrive all at once.
         is_shared = is_large and len(batch) - self._n_taken > 1
@@ -113,6 +126,13 @@ class _Arrivals:
         # One that was busy with somebody else has nothing left to do here.
         if other is not None and not other.cancel():
             other.result()
+
+    def _check_and_tell(self, n_whole: int) -> None:
+        for number in range(self._n_taken, n_whole):
+            self._check(number + 1)
+            answer = self.answers[number]
+            if self._on_frame and not (isinstance(answer, Frame) and self._on_frame(answer)):
+                self._on_frame = None
 
     def _check(self, n_whole: int) -> None:
         """Check the blocks up to this number that nobody has taken."""
