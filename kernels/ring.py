@@ -64,7 +64,7 @@ CANCELLED = 1 << 62
     CQ_MASK,
     CQ_ENTRIES,
     CLOCK,  # number of the system call clock_gettime
-    SCRATCH,  # address of 64 bytes that the kernel may read and write
+    SCRATCH,  # address of SCRATCH_WORDS words that the kernel may read and write
     N_FREE,  # free slots
     NEXT,  # first job not yet submitted
     DONE,  # jobs that are over
@@ -74,8 +74,14 @@ CANCELLED = 1 << 62
     STRAY,  # answers that match no slot at all
     AGAIN,  # answers EAGAIN or EINTR since the last look
     WINDOW,  # jobs of a batch under way at once at most
-) = range(20)
-RING_WORDS = 20
+    WRITE_CALL,  # number of the system call write
+    EVENT,  # an eventfd that is written to when further jobs are whole, or -1
+    WHOLE,  # jobs that are whole, from the first on to one that is not; kept if there is an EVENT
+) = range(23)
+RING_WORDS = 23
+# Where in SCRATCH the count that another thread may read lies, and what is written to the eventfd.
+_PUBLISHED_AT, _ONE_AT = 56, 64
+SCRATCH_WORDS = 9
 
 _CLOCK_MONOTONIC = 1
 _SECOND_NS = 1_000_000_000
@@ -306,6 +312,29 @@ def reap(ring, slots, free, jobs, now):
 
 
 @njit(cache=True, nogil=True)
+def start_counting(ring, event):
+    """Count whole jobs from 0 on and write to an eventfd whenever there are more; -1: do not."""
+    ring[EVENT], ring[WHOLE] = event, 0
+    store_release(ring[SCRATCH] + _PUBLISHED_AT, np.uint32(0))
+
+
+@njit(cache=True, nogil=True)
+def published(ring):
+    """Return how many jobs from the first on are whole, in any thread: their bytes are there."""
+    return np.int64(load_acquire(ring[SCRATCH] + _PUBLISHED_AT))
+
+
+@njit(cache=True, nogil=True)
+def _publish(ring, jobs, n_jobs):
+    n_more = count_whole(jobs, ring[WHOLE], n_jobs)
+    if n_more > 0:
+        ring[WHOLE] += n_more
+        store_release(ring[SCRATCH] + _PUBLISHED_AT, np.uint32(ring[WHOLE]))
+        store_int64(ring[SCRATCH] + _ONE_AT, 1)
+        system_call(ring[WRITE_CALL], ring[EVENT], ring[SCRATCH] + _ONE_AT, 8, 0, 0, 0)
+
+
+@njit(cache=True, nogil=True)
 def _is_full(ring):
     return ring[N_FREE] == 0 or ring[NEXT] - ring[DONE] >= ring[WINDOW]
 
@@ -353,6 +382,8 @@ def drive(ring, slots, free, jobs, n_jobs, n_over, step, deadline_ns):
         ring[AGAIN] = 0
         n_taken = reap(ring, slots, free, jobs, now)
         _fill(ring, slots, free, jobs, n_jobs, step, now)
+        if n_taken > 0 and ring[EVENT] >= 0:
+            _publish(ring, jobs, n_jobs)
         all_submitted = ring[NEXT] >= n_jobs
         reached = ring[DONE] >= n_over if n_over > 0 else all_submitted
         if n_over > 0 and ring[DONE] >= n_jobs:

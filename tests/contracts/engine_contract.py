@@ -119,16 +119,20 @@ class EngineContract:
             for i, n in enumerate(sizes)
         ]
         batch[60] = Request("read", file, N_BYTES, aligned_buffer(PAGE_BYTES))
-        told, caller = [], threading.get_ident()
+        told: list[int] = []
+        alone, returned = threading.Lock(), threading.Event()
 
         def on_whole(n_whole: int) -> None:
-            assert threading.get_ident() == caller
+            assert not returned.is_set(), "told after the batch was over"
+            assert alone.acquire(blocking=False), "told by two threads at once"
             for request in batch[told[-1] if told else 0 : n_whole]:
                 end = request.offset + request.n_bytes
                 assert request.buffer == content[request.offset : end]
             told.append(n_whole)
+            alone.release()
 
         completions = bench.engine.submit(batch, on_whole=on_whole)
+        returned.set()
         n_bad = [i for i, done in enumerate(completions) if done.error is not None]
         assert told == sorted(set(told))
         assert told == [] or told[-1] <= n_bad[0]

@@ -357,11 +357,11 @@ def test_a_window_bounds_what_is_under_way_and_some_may_be_over_before_all(ring,
     assert in_flight(ring) == 3
     os.write(pipe[1], bytes(5))
     assert ring.drive(jobs, len(jobs), 4, 1, end_ns) == 0
-    assert 4 <= ring.n_over <= 5
+    assert 4 <= ring.words[loops.DONE] <= 5
     assert in_flight(ring) <= 3
     os.write(pipe[1], bytes(3 * DEPTH - 5))
     assert ring.drive(jobs, len(jobs), len(jobs), 1, end_ns) == 0
-    assert ring.n_over == len(jobs)
+    assert ring.words[loops.DONE] == len(jobs)
     assert (jobs[:, loops.MOVED] == 1).all()
     # The next batch has the whole depth again.
     ring.begin()
@@ -370,3 +370,25 @@ def test_a_window_bounds_what_is_under_way_and_some_may_be_over_before_all(ring,
     assert in_flight(ring) == DEPTH
     os.write(pipe[1], bytes(3 * DEPTH))
     assert drive(ring, more) == 0
+
+
+def test_whole_jobs_are_published_in_order_and_an_eventfd_says_so(ring, pipe):
+    buffer, event = np.zeros(100, np.uint8), os.eventfd(0, os.EFD_NONBLOCK)
+    jobs = np.concatenate([nops(3), reading(pipe[0], buffer[:4]), nops(3)])
+    loops.start_counting(ring.words, event)
+    ring.begin()
+    assert drive(ring, jobs, 0.05) == -errno.ETIME
+    assert loops.published(ring.words) == 3
+    assert os.eventfd_read(event) >= 1
+    with pytest.raises(BlockingIOError):
+        os.eventfd_read(event)
+    os.write(pipe[1], b"here")
+    assert drive(ring, jobs) == 0
+    assert loops.published(ring.words) == 7
+    assert os.eventfd_read(event) >= 1
+    loops.start_counting(ring.words, -1)
+    assert loops.published(ring.words) == 0
+    ring.begin()
+    assert drive(ring, nops(3)) == 0
+    assert loops.published(ring.words) == 0
+    os.close(event)

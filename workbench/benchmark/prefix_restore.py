@@ -165,11 +165,12 @@ class _Loader:
         k, v = self._rng.standard_normal((2, *shape), dtype=np.float32).astype(np.float16)
         with self._cache.sequence() as sequence:
             sequence.append(token_ids, k, v)
-            if not sequence.persist():
-                raise MediumError(
-                    f"a prefix of {len(token_ids)} tokens could not be stored and flushed; "
-                    "check the disk"
-                )
+        # Not `persist`, which would write what is being written behind a second time: some of it
+        # had to leave the store again then.
+        if not self._cache.drain():
+            raise MediumError(
+                f"a prefix of {len(token_ids)} tokens could not be written; check the disk"
+            )
         return [_checksum(k[:, layer], v[:, layer]) for layer in range(GEOMETRY.layers)]
 
     def compare(self) -> None:

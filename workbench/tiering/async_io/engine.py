@@ -39,8 +39,7 @@ class DeadlineError(StorageError):
     """The device had not answered by the deadline; the buffer stays pinned until it does."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One block to move, or one file to flush.
 
     Attributes
@@ -132,9 +131,10 @@ class Engine(Protocol):
         ----------
         batch : sequence of Request
         deadline_s : float              seconds, from the call on
-        on_whole : callable or None     told now and then, in the calling thread and while later
-                                        blocks are under way, how many from the first on have moved
-                                        whole; an engine that cannot say so does not call it
+        on_whole : callable or None     told now and then, while later blocks are under way, how
+                                        many from the first on have moved whole: in any thread, but
+                                        one call at a time and none after `submit` has returned; an
+                                        engine that cannot say so does not call it
 
         Never raises for a failed block; a closed engine, or one that was opened by another process
         (before a fork), raises StorageError. Requests of one batch may reach the device in any

@@ -207,10 +207,10 @@ class FaultIO:
 
     def _misdirect(self, request: Request, fault: Fault) -> StorageError | None:
         shift = request.n_bytes if fault.shift_bytes is None else fault.shift_bytes
-        error = self._inner(dataclasses.replace(request, offset=request.offset + shift))
+        error = self._inner(request._replace(offset=request.offset + shift))
         if isinstance(error, ShortTransferError) and request.offset >= shift:
             # There was nothing that far on; the other side will do.
-            error = self._inner(dataclasses.replace(request, offset=request.offset - shift))
+            error = self._inner(request._replace(offset=request.offset - shift))
         return error
 
     def _flip(self, request: Request, fault: Fault) -> StorageError | None:
@@ -218,7 +218,7 @@ class FaultIO:
         if request.op == "write":
             changed = _joined(request)
             changed[bit // 8] ^= 1 << bit % 8
-            return self._inner(dataclasses.replace(request, buffer=changed, rest=()))
+            return self._inner(request._replace(buffer=changed, rest=()))
         error = self._inner(request)
         at = bit // 8
         for buffer in (request.buffer, *request.rest):

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from time import monotonic_ns
 
 from kernels import ring as loops
+from kernels.ring import MOST_SLOTS
 from workbench.tiering.async_io.engine import (
     DEFAULT_DEADLINE_S,
     Completion,
@@ -36,6 +37,8 @@ _STEPS_A_DEPTH = 8
 # Bytes under way of a batch that is looked at while it arrives: a device that is given more works
 # on all at once, so that nothing is whole until nearly all is, and no longer in the cache then.
 _STREAM_BYTES = 8 << 20
+# By so many requests a batch's mean size is told; the rest is converted while these are under way.
+_SAMPLE = 8
 # Requests are converted this many queue depths at a time: fewer pay for NumPy's calls, more let the
 # queue run dry meanwhile.
 _DEPTHS_A_STEP = 2
@@ -200,35 +203,24 @@ class UringEngine(RealFiles):
             self._rings.check_in(ring, usable)
         return answer
 
-    def _drive(self, ring: Ring, jobs: RingJobs, end_ns: int) -> int:
+    def _drive(self, ring: Ring, jobs: RingJobs, end_ns: int, window: int = MOST_SLOTS) -> int:
         n_jobs = len(jobs.table)
-        ring.begin()
-        for stop in range(self._depth, n_jobs, _DEPTHS_A_STEP * self._depth):
+        step = max(1, min(self._step, window // _STEPS_A_DEPTH))
+        ring.begin(window)
+        first = min(window, self._depth)
+        for stop in range(first, n_jobs, _DEPTHS_A_STEP * self._depth):
             # The device works on what it has while the next requests become rows, and the rows
             # before those completions.
             jobs.convert(stop)
-            answer = ring.drive(jobs.table, stop, 0, self._step, end_ns)
-            jobs.collect(stop - self._depth)
+            answer = ring.drive(jobs.table, stop, 0, step, end_ns)
+            jobs.collect(stop - first)
             if answer != 0:
                 return answer
         jobs.convert(n_jobs)
-        return ring.drive(jobs.table, n_jobs, n_jobs, self._step, end_ns)
+        return ring.drive(jobs.table, n_jobs, n_jobs, step, end_ns)
 
     def _stream(self, ring: Ring, jobs: RingJobs, end_ns: int, on_whole: OnWhole) -> int:
         """Drive a batch with no more under way than keeps the device busy, and tell of it."""
-        n_jobs = len(jobs.table)
-        window = jobs.window(_STREAM_BYTES, self._depth)
-        step = max(1, window // _STEPS_A_DEPTH)
-        ring.begin(window)
-        jobs.convert(min(n_jobs, window))
-        n_told, answer = 0, ring.drive(jobs.table, jobs.n_ready, 0, step, end_ns)
-        while answer == 0 and (n_over := ring.n_over) < n_jobs:
-            # Converted before they are needed: the queue must not run dry meanwhile.
-            jobs.convert(min(n_jobs, n_over + 2 * window))
-            n_ready = jobs.n_ready
-            answer = ring.drive(jobs.table, n_ready, min(n_ready, n_over + step), step, end_ns)
-            n_whole = jobs.collect(n_ready)
-            if n_whole > n_told:
-                on_whole(n_whole)
-                n_told = n_whole
-        return answer
+        jobs.convert(min(len(jobs.table), self._depth, _SAMPLE))
+        with ring.telling(on_whole):
+            return self._drive(ring, jobs, end_ns, jobs.window(_STREAM_BYTES, self._depth))

@@ -6,6 +6,7 @@ Leaves out: the loops (kernels/ring.py) and whole batches, files and messages (i
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import functools
@@ -13,7 +14,7 @@ import mmap
 import os
 import platform
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from time import monotonic_ns
 
 import numpy as np
@@ -22,7 +23,8 @@ from numpy.typing import NDArray
 from kernels import atomics
 from kernels import ring as loops
 from workbench.tiering.async_io.buffers import address
-from workbench.tiering.async_io.engine import StorageError
+from workbench.tiering.async_io.engine import OnWhole, StorageError
+from workbench.tiering.async_io.teller import Teller
 
 _SETUP, _REGISTER = 425, 427
 _REGISTER_BUFFERS = 0
@@ -31,6 +33,7 @@ _COOP_TASKRUN = 1 << 8
 _NEEDED = {"SINGLE_MMAP": 1 << 0, "NODROP": 1 << 1, "EXT_ARG": 1 << 8}
 _SQES_OFFSET = 0x10000000
 _CLOCK_CALL = {"x86_64": 228, "aarch64": 113}
+_WRITE_CALL = {"x86_64": 1, "aarch64": 64}
 _PARAMS_BYTES = 120
 _LOADING_NS = 60 * 10**9
 _NO_JOBS = np.zeros((1, loops.JOB_COLUMNS), dtype=np.int64)
@@ -69,6 +72,7 @@ class Ring:
             raise RingRefusedError(reason)
         self._fd, answer = _set_up(2 * depth)
         self._mapped: list[tuple[int, int]] = []
+        self._teller: Teller | None = None
         try:
             self._map(answer, depth)
         except BaseException:
@@ -76,6 +80,7 @@ class Ring:
             raise
         self.fixed_reason = self._register(fixed) if fixed else ""
         self.has_fixed = bool(fixed) and not self.fixed_reason
+        loops.start_counting(self.words, -1)
         # Slot -> its generation, and what must not be freed while that one is in flight.
         self._pinned: dict[int, tuple[int, object]] = {}
 
@@ -90,7 +95,7 @@ class Ring:
         order = (ctypes.c_uint32 * n_submissions).from_address(base + sq_array)
         order[:] = range(n_submissions)
         masks = [ctypes.c_uint32.from_address(base + at).value for at in (sq_mask, cq_mask)]
-        self._scratch = np.zeros(8, dtype=np.int64)
+        self._scratch = np.zeros(loops.SCRATCH_WORDS, dtype=np.int64)
         self.words = np.zeros(loops.RING_WORDS, dtype=np.int64)
         self.words[: loops.N_FREE] = [
             self._fd,
@@ -106,6 +111,7 @@ class Ring:
             self._scratch.ctypes.data,
         ]
         self.words[loops.N_FREE] = depth
+        self.words[loops.WRITE_CALL] = _WRITE_CALL[platform.machine()]
         self.slots = np.full((depth, loops.SLOT_COLUMNS), loops.FREE, dtype=np.int64)
         self.slots[:, loops.GENERATION] = 0
         self.free = np.arange(depth, dtype=np.int64)
@@ -146,10 +152,20 @@ class Ring:
         self.words[[loops.NEXT, loops.DONE]] = 0
         self.words[loops.WINDOW] = window
 
-    @property
-    def n_over(self) -> int:
-        """Return how many jobs of the batch are over."""
-        return int(self.words[loops.DONE])
+    @contextlib.contextmanager
+    def telling(self, on_whole: OnWhole) -> Iterator[None]:
+        """Tell somebody, on a thread of its own, how many jobs of the next batch are whole.
+
+        What that one raises is raised in the end.
+        """
+        if self._teller is None:
+            self._teller = Teller(lambda: int(loops.published(self.words)))
+        loops.start_counting(self.words, self._teller.event)
+        try:
+            with self._teller.telling(on_whole):
+                yield
+        finally:
+            loops.start_counting(self.words, -1)
 
     def drive(
         self, jobs: NDArray[np.int64], n_jobs: int, n_over: int, step: int, deadline_ns: int
@@ -222,6 +238,9 @@ class Ring:
 
     def discard(self) -> None:
         """Unmap and close without a word to the kernel, as a child after a fork must."""
+        if self._teller is not None:
+            self._teller.close()
+            self._teller = None
         for place, n_bytes in self._mapped:
             _libc().munmap(place, n_bytes)
         self._mapped.clear()
@@ -243,6 +262,7 @@ def load_loops() -> None:
     ring.drive(jobs, loops.next_misfit(jobs, 0, 1), 1, 1, monotonic_ns() + _LOADING_NS)
     loops.count_whole(jobs, 0, 1)
     loops.add_up(jobs, np.zeros(5, dtype=np.int64))
+    loops.published(ring.words)
     ring.give_up(jobs, lambda row: None)
     loops.enter(ring.words, 0, 0)
     loops.reap(ring.words, ring.slots, ring.free, jobs, 0)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import errno
 from collections.abc import Mapping, Sequence
-from itertools import repeat
+from itertools import chain, repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,10 +29,11 @@ from workbench.tiering.async_io.files import OpenFile
 from workbench.tiering.async_io.tally import Count
 
 _OPERATIONS = {"read": loops.READ, "write": loops.WRITE, "sync": loops.FSYNC}
-_VECTORED = {loops.READ: loops.READV, loops.WRITE: loops.WRITEV}
 _TOTALS: tuple[Count, ...] = ("reads", "read_bytes", "writes", "written_bytes", "syncs")
 # From READ to READ_FIXED, and from WRITE to WRITE_FIXED.
 _TO_FIXED = loops.READ_FIXED - loops.READ
+# From READ to READV, and from WRITE to WRITEV.
+_TO_VECTORED = loops.READV - loops.READ
 
 _first_byte, _addressof = ctypes.c_char.from_buffer, ctypes.addressof
 
@@ -60,6 +61,36 @@ class RegisteredBuffers:
         )
         rows[inside, loops.WORD] += _TO_FIXED
         rows[inside, loops.BUFFER] = self._numbers[place[inside]]
+
+
+class _Vectors:
+    """The requests with several buffers among some rows."""
+
+    def __init__(self) -> None:
+        self.rows: list[int] = []
+        self._starts: list[int] = []
+        self._iovecs: list[int] = []
+
+    def add(self, row: int, pieces: Sequence[int]) -> None:
+        """Note a request's buffers: the address of each, and its bytes."""
+        self.rows.append(row)
+        self._starts.append(len(self._iovecs) // 2)
+        self._iovecs += pieces
+
+    def describe(self, table: NDArray[np.int64]) -> None:
+        """Let the rows tell all bytes of their requests, and every bit that may be off the grid."""
+        iovecs = np.array(self._iovecs, np.int64).reshape(-1, 2)
+        bits = iovecs[:, 0] | iovecs[:, 1]
+        table[self.rows, loops.ADDRESS] = np.bitwise_or.reduceat(bits, self._starts)
+        table[self.rows, loops.N_BYTES] = np.add.reduceat(iovecs[:, 1], self._starts)
+
+    def enter(self, table: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Let the rows name their iovecs; return these, which have to stay where they are."""
+        iovecs = np.array(self._iovecs, np.int64).reshape(-1, 2)
+        starts = np.array(self._starts)
+        table[self.rows, loops.ADDRESS] = iovecs.ctypes.data + starts * iovecs.strides[0]
+        table[self.rows, loops.BUFFER] = np.diff(starts, append=len(iovecs))
+        return iovecs
 
 
 class RingJobs:
@@ -90,18 +121,21 @@ class RingJobs:
         self.table = np.zeros((len(batch), loops.JOB_COLUMNS), dtype=np.int64)
         self.n_ready = 0
         self._completions: list[Completion] = []
-        self._tables: dict[int, NDArray[np.int64]] = {}
+        # Of requests with several buffers: iovecs that the kernel reads, and may still read later.
+        self._tables: list[NDArray[np.int64]] = []
 
     def window(self, n_bytes: int, most: int) -> int:
-        """Return how many requests of the batch's mean size move so many bytes, 2 to ``most``."""
-        total = sum([request.n_bytes for request in self._batch])
-        return max(min(2, most), min(most, n_bytes * len(self._batch) // max(1, total)))
+        """Return how many requests move so many bytes, 2 to ``most``, by those that are rows."""
+        total = int(self.table[: self.n_ready, loops.N_BYTES].sum())
+        return max(min(2, most), min(most, n_bytes * self.n_ready // max(1, total)))
 
     def convert(self, stop: int) -> None:
-        """Fill the rows up to ``stop``."""
+        """Fill the rows from `n_ready` up to ``stop``."""
         first, codes = self.n_ready, self._codes
+        if stop <= first:
+            return
         flat: list[int] = []
-        vectored: list[tuple[int, int]] = []
+        vectors = _Vectors()
         for row, request in enumerate(self._batch[first:stop], first):
             try:
                 word, mask = codes[request.op][request.file]
@@ -110,26 +144,28 @@ class RingJobs:
                 # through the whole heap, which cost as much as all the rest.
                 place = _addressof(_first_byte(buffer))
                 if request.rest:
-                    raise ValueError
+                    pieces = [place, buffer.nbytes]
+                    for one in request.rest:
+                        pieces += (_addressof(_first_byte(one)), one.nbytes)
+                    vectors.add(row, pieces)
+                    word += _TO_VECTORED
                 flat += (word, request.offset, place, buffer.nbytes, mask)
             except (KeyError, TypeError, ValueError):
-                # No such file or operation, read-only, empty, or several buffers: the slow way.
-                flat += self._convert_odd(row, request)
-                if row in self._tables:
-                    vectored.append((row, len(self._tables[row])))
-        rows = self.table[first:stop]
-        rows[:, : loops.MOVED] = np.array(flat, dtype=np.int64).reshape(-1, loops.MOVED)
-        row = loops.next_misfit(self.table, first, stop)
-        while row < stop:
-            self._refuse(row)
-            row = loops.next_misfit(self.table, row + 1, stop)
-        for row, n_buffers in vectored:
-            self.table[row, loops.BUFFER] = n_buffers
+                # No such file or operation, read-only or empty: the slow way.
+                flat += self._convert_odd(row, request, vectors)
+        self.table[first:stop, : loops.MOVED] = np.array(flat, np.int64).reshape(-1, loops.MOVED)
+        if vectors.rows:
+            vectors.describe(self.table)
+        self._refuse_misfits(first, stop)
+        if vectors.rows:
+            self._tables.append(vectors.enter(self.table))
         if self._registered is not None:
-            self._registered.mark(rows)
+            self._registered.mark(self.table[first:stop])
         self.n_ready = stop
 
-    def _convert_odd(self, row: int, request: Request) -> tuple[int, int, int, int, int]:
+    def _convert_odd(
+        self, row: int, request: Request, vectors: _Vectors
+    ) -> tuple[int, int, int, int, int]:
         file = self._files.get(request.file)
         refused = None if file is None else refusal(request, file.name, file.direct)
         if file is None or refused is not None:
@@ -138,13 +174,17 @@ class RingJobs:
         word, _ = self._codes[request.op][request.file]
         if request.op == "sync":
             return word, 0, 0, 0, 0
-        buffers = (request.buffer, *request.rest)
-        if len(buffers) == 1:
-            return word, request.offset, address(request.buffer), request.n_bytes, 0
-        table = np.array([(address(one), one.nbytes) for one in buffers], dtype=np.int64)
-        self._tables[row] = table
-        word += _VECTORED[word & 0xFF] - (word & 0xFF)
-        return word, request.offset, int(table.ctypes.data), request.n_bytes, 0
+        if request.rest:
+            pieces = [(address(one), one.nbytes) for one in (request.buffer, *request.rest)]
+            vectors.add(row, list(chain.from_iterable(pieces)))
+            word += _TO_VECTORED
+        return word, request.offset, address(request.buffer), request.buffer.nbytes, 0
+
+    def _refuse_misfits(self, first: int, stop: int) -> None:
+        row = loops.next_misfit(self.table, first, stop)
+        while row < stop:
+            self._refuse(row)
+            row = loops.next_misfit(self.table, row + 1, stop)
 
     def _refuse(self, row: int) -> None:
         request = self._batch[row]
@@ -159,7 +199,7 @@ class RingJobs:
         request = self._batch[row]
         buffers = (request.buffer, *request.rest)
         views = [np.frombuffer(one, dtype=np.uint8) for one in buffers if one.nbytes]
-        return request, views, self._tables.get(row)
+        return request, views, self._tables
 
     def collect(self, stop: int) -> int:
         """Make completions of the rows up to ``stop``, as far as all of them are over and whole.

@@ -34,8 +34,12 @@ ROW_DTYPE = np.dtype(
 )
 ACCESSED = 1  # read since it was last written
 EVER_READ = 2
+_READ = ACCESSED | EVER_READ
+# A row without its key; and of it what `touch` looks at.
+_ENTRY = struct.Struct("<32xIIIIQ16sQ")
 _FLAGS_AT = 44
 _FLAGS = struct.Struct("<I")
+_FLAGS_AND_SEQUENCE = struct.Struct("<IQ")
 _KEY_OBJECT_BYTES = sys.getsizeof(bytes(KEY_BYTES))
 _ROW_NUMBER_BYTES = sys.getsizeof(1 << 20)
 
@@ -157,11 +161,12 @@ class Index:
         with self._lock:
             for key, sequence in hits:
                 row = self._row_of.get(key)
-                if row is None or self._row(row).sequence != sequence:
+                if row is None:
                     continue
                 at = row * ROW.size + _FLAGS_AT
-                (flags,) = _FLAGS.unpack_from(self._view, at)
-                _FLAGS.pack_into(self._view, at, flags | ACCESSED | EVER_READ)
+                flags, current = _FLAGS_AND_SEQUENCE.unpack_from(self._view, at)
+                if current == sequence and flags & _READ != _READ:
+                    _FLAGS.pack_into(self._view, at, flags | _READ)
 
     def in_segment(self, segment: int) -> list[tuple[bytes, Entry]]:
         """Return the blocks that lie in a segment, in the order of their pages."""
@@ -234,7 +239,7 @@ class Index:
         return None if row is None else self._row(row)
 
     def _row(self, row: int) -> Entry:
-        return Entry(*ROW.unpack_from(self._view, row * ROW.size)[1:])
+        return Entry._make(_ENTRY.unpack_from(self._view, row * ROW.size))
 
     def _key(self, row: int) -> bytes:
         return bytes(self._view[row * ROW.size : row * ROW.size + KEY_BYTES])

@@ -7,13 +7,15 @@ Leaves out: what the bytes mean.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from workbench.tiering.ssd_tier.core import Core
 from workbench.tiering.ssd_tier.deadline import Deadline
 from workbench.tiering.ssd_tier.frame import Attributes
 from workbench.tiering.ssd_tier.index import Entry
 from workbench.tiering.ssd_tier.reading import Failure, Frame, Wanted, load
+
+OnHits = Callable[[int], None]
 
 # A block that moved three times during one lookup is not worth a fourth.
 _ATTEMPTS = 3
@@ -30,6 +32,7 @@ def look_up(
     buffers: Sequence[memoryview | None],
     deadline: Deadline,
     attributes: Attributes | None = None,
+    on_hits: OnHits | None = None,
 ) -> list[Frame | None]:
     """Return the frames of the keys in their order, None for each miss; count them all.
 
@@ -37,6 +40,7 @@ def look_up(
     ----------
     buffers : sequence of memoryview or None   where the payloads are wanted
     attributes : Attributes or None            demanded fingerprint, tenant and codec
+    on_hits : callable or None                 told meanwhile how many from the first on are hits
     """
     frames: list[Frame | None] = [None] * len(keys)
     steps = dict.fromkeys(("misses_absent", "misses_foreign", *_COUNTERS.values()), 0)
@@ -46,7 +50,8 @@ def look_up(
         known = [(i, entry) for i, entry in zip(open_ones, entries, strict=True) if entry]
         steps["misses_absent"] += len(open_ones) - len(known)
         wanted = [Wanted(keys[i], entry, buffers[i]) for i, entry in known]
-        loaded = load(core, wanted, deadline)
+        on_frame = _Hits(on_hits, keys, attributes) if on_hits is not None else None
+        loaded, on_hits = load(core, wanted, deadline, on_frame), None
         open_ones = []
         for (i, entry), answer in zip(known, loaded, strict=True):
             if isinstance(answer, Frame):
@@ -61,6 +66,35 @@ def look_up(
     _leave_out_foreign(frames, attributes, steps)
     _count(core, frames, steps)
     return frames
+
+
+class _Hits:
+    """Counts frames that are those of the keys in their order, and of the attributes demanded."""
+
+    def __init__(
+        self, on_hits: OnHits, keys: Sequence[bytes], attributes: Attributes | None
+    ) -> None:
+        self._on_hits = on_hits
+        self._keys = keys
+        self._wanted = None if attributes is None else _demanded(attributes)
+        self._n_hits = 0
+
+    def __call__(self, frame: Frame) -> bool:
+        """Tell of one more; False if it is not the next."""
+        is_next = frame.header.key == self._keys[self._n_hits]
+        if not is_next or self._wanted not in (None, _attributes(frame)):
+            return False
+        self._n_hits += 1
+        self._on_hits(self._n_hits)
+        return True
+
+
+def _demanded(attributes: Attributes) -> tuple[bytes, bytes, int]:
+    return attributes.fingerprint, attributes.tenant, attributes.codec
+
+
+def _attributes(frame: Frame) -> tuple[bytes, bytes, int]:
+    return frame.header.fingerprint, frame.header.tenant, frame.header.codec
 
 
 def _moved(core: Core, key: bytes, entry: Entry) -> bool:
@@ -79,11 +113,11 @@ def _leave_out_foreign(
 ) -> None:
     if attributes is None:
         return
-    wanted = (attributes.fingerprint, attributes.tenant, attributes.codec)
+    wanted = _demanded(attributes)
     for i, frame in enumerate(frames):
         if frame is None:
             continue
-        if (frame.header.fingerprint, frame.header.tenant, frame.header.codec) != wanted:
+        if _attributes(frame) != wanted:
             frames[i] = None
             steps["misses_foreign"] += 1
 

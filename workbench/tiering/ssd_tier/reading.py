@@ -8,8 +8,8 @@ Leaves out: counting hits and misses (lookup.py).
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
-from queue import SimpleQueue
+import threading
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from workbench.phases import Phase
@@ -17,7 +17,6 @@ from workbench.tiering.async_io.buffers import address
 from workbench.tiering.async_io.engine import (
     PAGE_BYTES,
     DeadlineError,
-    OnWhole,
     Request,
     StorageError,
 )
@@ -29,17 +28,14 @@ from workbench.tiering.ssd_tier.frame import (
     BadFrameError,
     Header,
     Kind,
-    attributes_sum,
-    payload_pages,
     unpack,
 )
 from workbench.tiering.ssd_tier.index import Entry
 
-# From so many bytes on a second thread sums what has arrived while the first waits for the rest.
+# From so many bytes on blocks are summed while the rest is under way.
 _SHARED_BYTES = 2 << 20
-# That one, and the thread that reads, once it has.
-_CHECKERS = 2
 _READS = Phase("tier reads")
+_NOTHING: tuple[memoryview, ...] = ()
 
 
 class Failure(enum.Enum):
@@ -65,6 +61,9 @@ class Frame(NamedTuple):
         return self.pages[:HEADER_BYTES], self.payload
 
 
+OnFrame = Callable[[Frame], bool]
+
+
 class Wanted(NamedTuple):
     """A block to load, and where the caller would like its payload to be."""
 
@@ -82,56 +81,69 @@ class Landing(NamedTuple):
 
 
 @_READS.timed
-def load(core: Core, wanted: Sequence[Wanted], deadline: Deadline) -> list[Frame | Failure]:
+def load(
+    core: Core, wanted: Sequence[Wanted], deadline: Deadline, on_frame: OnFrame | None = None
+) -> list[Frame | Failure]:
     """Read and verify blocks, in their order.
+
+    Parameters
+    ----------
+    on_frame : callable or None   told meanwhile of the first frames, one after another, as long as
+                                  it answers True and every block is good
 
     Cost    one read a block straight into the caller's buffer or a pooled one; no copy.
     """
-    arrivals = _Arrivals(core, wanted)
-    is_shared = arrivals.n_bytes >= _SHARED_BYTES
-    other = core.helper().submit(arrivals.check) if is_shared else None
-    arrivals.read(deadline, arrivals.hand_on if is_shared else None)
-    arrivals.check()
-    # One that was busy with somebody else has nothing left to do here.
-    if other is not None and not other.cancel():
-        other.result()
+    arrivals = _Arrivals(core, wanted, on_frame)
+    arrivals.read(deadline)
     return arrivals.answers
 
 
 class _Arrivals:
-    """Blocks that one thread reads, all in one batch, and any thread may check as they arrive."""
+    """Blocks that are read all in one batch, and checked as they arrive, by one thread or two."""
 
-    def __init__(self, core: Core, wanted: Sequence[Wanted]) -> None:
+    def __init__(
+        self, core: Core, wanted: Sequence[Wanted], on_frame: OnFrame | None = None
+    ) -> None:
         self._core = core
         self._wanted = wanted
+        self._on_frame = on_frame
         self._landings = _landings(core, wanted)
         self._errors: Sequence[StorageError | None] = [None] * len(wanted)
-        # Numbers of blocks to check, then one None for each thread that may check.
-        self._arrived: SimpleQueue[int | None] = SimpleQueue()
-        self._n_arrived = 0
-        self.n_bytes = sum(landing.request.n_bytes for landing in self._landings)
+        self._n_taken = 0
+        self._lock = threading.Lock()
         self.answers: list[Frame | Failure] = [Failure.FAILED] * len(wanted)
 
-    def read(self, deadline: Deadline, on_whole: OnWhole | None) -> None:
-        """Read every block, and hand them all on in the end."""
+    def read(self, deadline: Deadline) -> None:
+        """Read every block and check it: large ones while others are under way."""
         batch = [landing.request for landing in self._landings]
-        try:
-            self._errors = self._core.device.submit(batch, deadline, on_whole)
-            self.hand_on(len(batch))
-        finally:
-            for _ in range(_CHECKERS):
-                self._arrived.put(None)
+        is_large = sum([one.entry.stored_bytes for one in self._wanted]) >= _SHARED_BYTES
+        on_whole = self._check_and_tell if is_large else None
+        self._errors = self._core.device.submit(batch, deadline, on_whole)
+        # The last blocks arrive all at once.
+        is_shared = is_large and len(batch) - self._n_taken > 1
+        other = self._core.helper().submit(self._check, len(batch)) if is_shared else None
+        self._check(len(batch))
+        # One that was busy with somebody else has nothing left to do here.
+        if other is not None and not other.cancel():
+            other.result()
 
-    def hand_on(self, n_whole: int) -> None:
-        """Let the blocks up to this number be checked."""
-        for number in range(self._n_arrived, n_whole):
-            self._arrived.put(number)
-        self._n_arrived = max(self._n_arrived, n_whole)
+    def _check_and_tell(self, n_whole: int) -> None:
+        for number in range(self._n_taken, n_whole):
+            self._check(number + 1)
+            answer = self.answers[number]
+            if self._on_frame and not (isinstance(answer, Frame) and self._on_frame(answer)):
+                self._on_frame = None
 
-    def check(self) -> None:
-        """Check blocks as long as there are any."""
-        while (number := self._arrived.get()) is not None:
+    def _check(self, n_whole: int) -> None:
+        """Check the blocks up to this number that nobody has taken."""
+        while (number := self._take(n_whole)) < n_whole:
             self.answers[number] = self._answer(number)
+
+    def _take(self, n_whole: int) -> int:
+        with self._lock:
+            number = self._n_taken
+            self._n_taken = max(number, min(number + 1, n_whole))
+        return number
 
     def _answer(self, number: int) -> Frame | Failure:
         error, one = self._errors[number], self._wanted[number]
@@ -145,22 +157,27 @@ class _Arrivals:
 
 def _landings(core: Core, wanted: Sequence[Wanted]) -> list[Landing]:
     """Choose where every frame goes: its payload into the caller's buffer if that will do."""
-    sizes = [payload_pages(one.entry.stored_bytes) * PAGE_BYTES for one in wanted]
+    sizes = [-(-one.entry.stored_bytes // PAGE_BYTES) * PAGE_BYTES for one in wanted]
     given = [_fits(one.buffer, size) for one, size in zip(wanted, sizes, strict=True)]
     # One lease for all headers: a lease costs as much as everything else here.
     headers = core.pool.lease(sum(given) * PAGE_BYTES) if any(given) else memoryview(b"")
-    landings = []
+    files = [segment.file for segment in core.table.segments]
+    landings, at, rest = [], 0, _NOTHING
     for (_, entry, buffer), size, is_given in zip(wanted, sizes, given, strict=True):
-        file, offset = core.table[entry.segment].file, entry.page * PAGE_BYTES
         if is_given and buffer is not None:
-            page, headers = headers[:PAGE_BYTES], headers[PAGE_BYTES:]
-            request = Request("read", file, offset, page, (buffer[:size],))
-            landings.append(Landing(request, page, buffer[: entry.stored_bytes]))
+            page, rest = headers[at : at + PAGE_BYTES], (_cut(buffer, size),)
+            payload = _cut(buffer, entry.stored_bytes)
+            at += PAGE_BYTES
         else:
-            pages = core.pool.lease(PAGE_BYTES + size)
-            payload = pages[PAGE_BYTES : PAGE_BYTES + entry.stored_bytes]
-            landings.append(Landing(Request("read", file, offset, pages), pages, payload))
+            page, rest = core.pool.lease(PAGE_BYTES + size), _NOTHING
+            payload = page[PAGE_BYTES : PAGE_BYTES + entry.stored_bytes]
+        request = Request("read", files[entry.segment], entry.page * PAGE_BYTES, page, rest)
+        landings.append(Landing(request, page, payload))
     return landings
+
+
+def _cut(buffer: memoryview, n_bytes: int) -> memoryview:
+    return buffer if buffer.nbytes == n_bytes else buffer[:n_bytes]
 
 
 def _fits(buffer: memoryview | None, n_bytes: int) -> bool:
@@ -181,8 +198,8 @@ def verify(store: bytes, key: bytes, entry: Entry, landing: Landing) -> Frame:
     expected = (Kind.BLOCK, store, entry.segment, entry.page, entry.sequence, key)
     expected_bytes = (entry.stored_bytes, entry.checksum, entry.attributes)
     found = (header.kind, header.store, header.segment, header.page, header.sequence, header.key)
-    attributes = attributes_sum(header.attributes(), entry.stored_bytes)
-    if found != expected or (header.stored_bytes, header.checksum, attributes) != expected_bytes:
+    found_bytes = (header.stored_bytes, header.checksum, header.attributes_sum())
+    if found != expected or found_bytes != expected_bytes:
         raise BadFrameError("another frame lies here")
     if payload_sum(landing.payload) != entry.checksum:
         raise BadFrameError("the stored bytes are damaged")

@@ -15,7 +15,7 @@ import numpy as np
 
 from workbench.tiering.ssd_tier.core import Core
 from workbench.tiering.ssd_tier.errors import StoreGeometryError
-from workbench.tiering.ssd_tier.frame import Header, Kind, attributes_sum
+from workbench.tiering.ssd_tier.frame import Header, Kind
 from workbench.tiering.ssd_tier.index import Entry, IndexFullError
 from workbench.tiering.ssd_tier.layout import SNAPSHOT
 from workbench.tiering.ssd_tier.reading import Frame, Wanted, load
@@ -154,7 +154,7 @@ def entry_of(header: Header) -> Entry:
         flags=0,
         sequence=header.sequence,
         checksum=header.checksum,
-        attributes=attributes_sum(header.attributes(), header.stored_bytes),
+        attributes=header.attributes_sum(),
     )
 
 

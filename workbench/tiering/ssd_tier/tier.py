@@ -33,7 +33,7 @@ from workbench.tiering.ssd_tier.frame import KEY_BYTES, Attributes
 from workbench.tiering.ssd_tier.integrity import CheckReport, check_store
 from workbench.tiering.ssd_tier.layout import LOCK
 from workbench.tiering.ssd_tier.lock import FolderLock
-from workbench.tiering.ssd_tier.lookup import look_up
+from workbench.tiering.ssd_tier.lookup import OnHits, look_up
 from workbench.tiering.ssd_tier.opening import open_store
 from workbench.tiering.ssd_tier.pin import Pin
 from workbench.tiering.ssd_tier.putting import Offer, delete, put_all
@@ -164,6 +164,7 @@ class SsdTier(Closing):
         keys: Sequence[bytes],
         buffers: Sequence[memoryview | None] | None = None,
         attributes: Attributes | None = None,
+        on_hits: OnHits | None = None,
     ) -> list[memoryview | None]:
         """Return the stored bytes of several blocks as views, None for each miss.
 
@@ -175,10 +176,14 @@ class SsdTier(Closing):
         buffers : sequence or None         page-aligned memory of whole pages for each block
         attributes : Attributes or None    a block with another fingerprint, tenant or codec is a
                                            miss
+        on_hits : callable or None         told now and then, while later blocks are under way, how
+                                           many from the first on are hits: in any thread, but one
+                                           call at a time and none after this has returned; mostly
+                                           not of all, and of small batches not at all
 
         Cost    one read a block, in one batch, sums taken meanwhile; 20 us a block around it.
         """
-        frames = self.get_frames(keys, buffers, attributes)
+        frames = self.get_frames(keys, buffers, attributes, on_hits)
         return [None if frame is None else frame.payload for frame in frames]
 
     def get_frames(
@@ -186,6 +191,7 @@ class SsdTier(Closing):
         keys: Sequence[bytes],
         buffers: Sequence[memoryview | None] | None = None,
         attributes: Attributes | None = None,
+        on_hits: OnHits | None = None,
     ) -> list[Frame | None]:
         """Return whole frames, header and payload, as `get_many` returns payloads."""
         self._refuse_fork()
@@ -197,7 +203,8 @@ class SsdTier(Closing):
             if core.closed:
                 raise MemoryError
             deadline = core.deadline(core.config.read_deadline_s)
-            return look_up(core, keys, buffers or [None] * len(keys), deadline, attributes)
+            places = buffers or [None] * len(keys)
+            return look_up(core, keys, places, deadline, attributes, on_hits)
         except MemoryError:
             n = len(keys)
             core.counters.add(lookups=n, misses=n, misses_refused=n)

@@ -13,7 +13,7 @@ from workbench.tiering.async_io.engine import PAGE_BYTES, DeadlineError, Request
 from workbench.tiering.ssd_tier.core import Core
 from workbench.tiering.ssd_tier.deadline import Deadline
 from workbench.tiering.ssd_tier.drafts import Draft
-from workbench.tiering.ssd_tier.frame import Header, attributes_sum, write_header
+from workbench.tiering.ssd_tier.frame import Header, write_header
 from workbench.tiering.ssd_tier.index import Entry
 from workbench.tiering.ssd_tier.segments import Segment
 from workbench.tiering.ssd_tier.strays import Stray
@@ -80,7 +80,7 @@ def _entry(header: Header, flags: int) -> Entry:
         flags=flags,
         sequence=header.sequence,
         checksum=header.checksum,
-        attributes=attributes_sum(header.attributes(), header.stored_bytes),
+        attributes=header.attributes_sum(),
     )
 
 

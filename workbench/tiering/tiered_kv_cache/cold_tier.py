@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from workbench.tiering.async_io.engine import StorageError
 from workbench.tiering.ssd_tier import Attributes, SsdTier
+from workbench.tiering.ssd_tier.lookup import OnHits
 from workbench.tiering.tiered_kv_cache.block_key import frame_key
 from workbench.tiering.tiered_kv_cache.layout import BlockLayout
 from workbench.tiering.tiered_kv_cache.slab import Bytes
@@ -68,15 +69,16 @@ class ColdTier:
             self.written_bytes += sum(whole) * self._layout.block_bytes
         return whole
 
-    def get(self, frames: Sequence[FrameAt]) -> list[bool]:
+    def get(self, frames: Sequence[FrameAt], on_hits: OnHits | None = None) -> list[bool]:
         """Read frames; return which are there now.
 
-        The views of the others may hold anything, and be written to until they die.
+        The views of the others may hold anything, and be written to until they die. ``on_hits`` may
+        be told meanwhile how many from the first on are there (`SsdTier.get_many`).
         """
         keys = [frame_key(one.key, one.frame) for one in frames]
         try:
             buffers = [one.view.data for one in frames]
-            payloads = self._ssd.get_many(keys, buffers, self._attributes)
+            payloads = self._ssd.get_many(keys, buffers, self._attributes, on_hits)
         except _BROKEN:
             return [False] * len(frames)
         here = [

@@ -11,12 +11,17 @@ import threading
 import time
 from collections import deque
 from collections.abc import Collection, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from workbench.tiering.closing import Closing
 from workbench.tiering.tiered_kv_cache.cold_tier import ColdTier, FrameAt
 from workbench.tiering.tiered_kv_cache.directory import Directory
 from workbench.tiering.tiered_kv_cache.slab import HotSlab
+
+# Read by one call at most, unless the first frames of all blocks are more: the device is kept
+# waiting for about a millisecond between two calls, and a load can be given up there.
+_CALL_BYTES = 256 << 20
 
 
 class Fill(NamedTuple):
@@ -54,7 +59,6 @@ class Loader(Closing):
         # How many frames of each block on its way are here; whole blocks are not in it.
         self._n_here: dict[bytes, int] = {}
         self._stopping = False
-        self._groups = _growing_groups(slab.n_frames)
         self._thread = threading.Thread(target=self._work, name="kv-loader", daemon=True)
         self._thread.start()
 
@@ -100,7 +104,8 @@ class Loader(Closing):
 
     def _run(self, job: LoadJob) -> None:
         fills = job.fills
-        for frames in self._groups:
+        row_bytes = len(fills) * self._slab.block_bytes // self._slab.n_frames
+        for frames in _groups(self._slab.n_frames, max(1, _CALL_BYTES // max(1, row_bytes))):
             if fills:
                 fills = self._settle(fills, self._read(job, fills, frames), frames.stop)
 
@@ -114,10 +119,18 @@ class Loader(Closing):
             for frame in frames
             for fill in fills
         ]
-        here = self._cold.get(wanted)
+        here = self._cold.get(wanted, partial(self._note, fills, frames))
         if not all(here):
             self._keep_missed(fills, wanted, here)
         return [all(here[at :: len(fills)]) for at in range(len(fills))]
+
+    def _note(self, fills: Sequence[Fill], frames: range, n_hits: int) -> None:
+        """Note while later frames are read that the first of every block are here."""
+        n_rows, rest = divmod(n_hits, len(fills))
+        if rest == 0 and n_rows < len(frames):
+            with self._changed:
+                self._n_here.update((fill.key, frames.start + n_rows) for fill in fills)
+                self._changed.notify_all()
 
     def _keep_missed(
         self, fills: Sequence[Fill], wanted: Sequence[FrameAt], here: Sequence[bool]
@@ -146,13 +159,6 @@ class Loader(Closing):
         return fills[:n_good]
 
 
-def _growing_groups(n_frames: int) -> list[range]:
-    """Return all frames in groups of 1, 2, 4 and so on.
-
-    The first layers come soon, and the device is not kept waiting at the end of every frame.
-    """
-    groups, start, size = [], 0, 1
-    while start < n_frames:
-        groups.append(range(start, min(n_frames, start + size)))
-        start, size = start + size, size * 2
-    return groups
+def _groups(n_frames: int, size: int) -> list[range]:
+    """Return all frames in groups of a size."""
+    return [range(at, min(n_frames, at + size)) for at in range(0, n_frames, size)]

@@ -60,7 +60,7 @@ def test_many_buffers_become_a_table_of_them():
     assert row[loops.WORD] & 0xFF == loops.READV
     assert row[loops.N_BYTES] == 3 * PAGE_BYTES
     assert row[loops.BUFFER] == 2
-    table = jobs._tables[1]
+    (table,) = jobs._tables
     assert row[loops.ADDRESS] == table.ctypes.data
     expected = [[address(PAGE), 2 * PAGE_BYTES], [address(second), PAGE_BYTES]]
     assert table.tolist() == expected

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.workbench.tiering.async_io.rings import wait_for
 from tests.workbench.tiering.tiered_kv_cache.caches import BLOCK_BYTES, config
 from workbench.tiering.eviction import create
 from workbench.tiering.tiered_kv_cache import loading
@@ -21,7 +22,7 @@ LAYOUT = config().layout
 
 
 class Stepwise:
-    """A cold tier with everything in it, which reads as often as it is let."""
+    """A cold tier with everything in it, which reads one frame of all blocks whenever it is let."""
 
     def __init__(self):
         self.missing = set()
@@ -29,15 +30,24 @@ class Stepwise:
         self.kept = []
         self.steps = threading.Semaphore(0)
 
-    def get(self, frames):
-        assert self.steps.acquire(timeout=30)
-        self.reads.append([(one.key[0], one.frame) for one in frames])
-        for one in frames:
-            one.view[:] = one.key[0]
-            if (one.key[0], one.frame) in self.missing:
-                # As an engine does whose read missed its deadline.
-                self.kept.append(one.view.data[:100])
-        return [(one.key[0], one.frame) not in self.missing for one in frames]
+    def get(self, frames, on_hits=None):
+        here = []
+        for number in sorted({one.frame for one in frames}):
+            assert self.steps.acquire(timeout=30)
+            row = [one for one in frames if one.frame == number]
+            self.reads.append([(one.key[0], one.frame) for one in row])
+            here += [self._read(one) for one in row]
+            if on_hits is not None and all(here):
+                on_hits(len(here))
+        return here
+
+    def _read(self, one):
+        name = (one.key[0], one.frame)
+        one.view[:] = one.key[0]
+        if name in self.missing:
+            # As an engine does whose read missed its deadline.
+            self.kept.append(one.view.data[:100])
+        return name not in self.missing
 
 
 class Bench:
@@ -90,19 +100,20 @@ def test_the_first_frames_of_all_blocks_come_first():
         one.wait_for(0, 1, 2, 3)
         assert one.coming(1, 1, 2, 3) == [1, 2, 3]
         one.cold.steps.release()
+        one.wait_for(1, 1, 2, 3)
+        assert one.coming(2, 1, 2, 3) == [1, 2, 3]
+        one.cold.steps.release()
         one.wait_for(2, 1, 2, 3)
         assert not one.loader.is_busy
-        assert one.cold.reads == [
-            [(1, 0), (2, 0), (3, 0)],
-            [(1, 1), (2, 1), (3, 1), (1, 2), (2, 2), (3, 2)],
-        ]
+        assert one.cold.reads == [[(block, frame) for block in (1, 2, 3)] for frame in range(3)]
         for number in (1, 2, 3):
             assert one.directory.where(key(number)) is Tier.HOT
             assert (one.slab.memory[one.directory.slot(key(number))] == number).all()
 
 
 @pytest.mark.parametrize("frame", [0, 1, 2])
-def test_behind_a_block_that_fails_nothing_more_is_read(frame):
+def test_behind_a_block_that_fails_nothing_more_is_read_by_the_next_call(frame, monkeypatch):
+    monkeypatch.setattr(loading, "_CALL_BYTES", 1)
     with bench() as one:
         one.cold.missing = {(2, frame)}
         one.cold.steps.release(10)
@@ -111,7 +122,7 @@ def test_behind_a_block_that_fails_nothing_more_is_read(frame):
         tiers = [one.directory.where(key(number)) for number in (1, 2, 3)]
         assert tiers == [Tier.HOT, Tier.COLD, Tier.COLD]
         assert one.directory.hot_blocks == 1
-        read_later = [name for batch in one.cold.reads[1 + (frame > 0) :] for name in batch]
+        read_later = [name for batch in one.cold.reads[frame + 1 :] for name in batch]
         assert all(number == 1 for number, _ in read_later)
 
 
@@ -123,7 +134,8 @@ def test_what_is_late_leaves_again():
         assert one.cold.reads == []
 
 
-def test_a_job_that_is_not_wanted_any_more_stops_at_the_next_frames():
+def test_a_job_that_is_not_wanted_any_more_stops_at_the_next_call(monkeypatch):
+    monkeypatch.setattr(loading, "_CALL_BYTES", 1)
     with bench() as one:
         job = one.start(1, 2)
         one.cold.steps.release()
@@ -142,7 +154,7 @@ def test_jobs_are_read_in_turn_and_waiting_has_an_end():
         assert one.coming(0, 1, 2) == [1, 2]
         one.cold.steps.release(10)
         one.wait_for(2, 1, 2)
-        assert [batch[0][0] for batch in one.cold.reads] == [1, 1, 2, 2]
+        assert [batch[0][0] for batch in one.cold.reads] == [1, 1, 1, 2, 2, 2]
 
 
 def test_who_waits_for_one_block_waits_for_another_that_is_loaded_meanwhile():
@@ -151,7 +163,7 @@ def test_who_waits_for_one_block_waits_for_another_that_is_loaded_meanwhile():
         waiter = threading.Thread(target=one.wait_for, args=(0, 2, 1))
         waiter.start()
         one.start(2)
-        one.cold.steps.release(2)
+        one.cold.steps.release(3)
         one.wait_for(2, 1)
         waiter.join(0.05)
         assert waiter.is_alive()
@@ -188,7 +200,22 @@ def test_a_slot_that_a_late_read_may_write_to_is_given_to_nobody(frame):
             assert not one.directory.slots.is_held(slot)
 
 
-def test_groups_of_frames_grow():
-    assert [list(group) for group in loading._growing_groups(5)] == [[0], [1, 2], [3, 4]]
-    assert [list(group) for group in loading._growing_groups(1)] == [[0]]
-    assert sum(map(len, loading._growing_groups(80))) == 80
+def test_a_block_that_fails_in_a_call_is_told_by_nobody_to_be_here():
+    with bench() as one:
+        one.cold.missing = {(2, 1)}
+        one.start(1, 2, 3)
+        one.cold.steps.release(1)
+        one.wait_for(0, 1, 2, 3)
+        one.cold.steps.release(1)
+        wait_for(lambda: len(one.cold.reads) == 2)
+        assert one.coming(1, 1, 2, 3) == [1, 2, 3]
+        one.cold.steps.release(1)
+        one.wait_for(2, 1, 2, 3)
+        tiers = [one.directory.where(key(number)) for number in (1, 2, 3)]
+        assert tiers == [Tier.HOT, Tier.COLD, Tier.COLD]
+
+
+def test_frames_are_read_in_groups_of_a_size():
+    assert [list(group) for group in loading._groups(5, 2)] == [[0, 1], [2, 3], [4]]
+    assert [list(group) for group in loading._groups(5, 99)] == [[0, 1, 2, 3, 4]]
+    assert [list(group) for group in loading._groups(1, 1)] == [[0]]
