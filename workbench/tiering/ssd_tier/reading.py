@@ -26,6 +26,7 @@ from workbench.tiering.ssd_tier.core import Core
 from workbench.tiering.ssd_tier.deadline import Deadline
 from workbench.tiering.ssd_tier.frame import (
     HEADER_BYTES,
+    NO_SEAL,
     BadFrameError,
     Header,
     Kind,
@@ -34,6 +35,7 @@ from workbench.tiering.ssd_tier.frame import (
     unpack,
 )
 from workbench.tiering.ssd_tier.index import Entry
+from workbench.tiering.ssd_tier.sealing import SealError
 
 # From so many bytes on a second thread sums what has arrived while the first waits for the rest.
 _SHARED_BYTES = 2 << 20
@@ -48,6 +50,7 @@ class Failure(enum.Enum):
     DAMAGED = "damaged"
     FAILED = "failed"
     LATE = "late"
+    SEALED = "sealed"
 
 
 class Frame(NamedTuple):
@@ -61,7 +64,14 @@ class Frame(NamedTuple):
     payload: memoryview
 
     def wire(self) -> tuple[memoryview, memoryview]:
-        """Return the bytes to send: header, then payload, as they lie on disk."""
+        """Return the bytes to send: header, then payload, as they lie on disk.
+
+        Raises
+        ------
+        SealError   if they lie there sealed: the payload was opened, and is another one now
+        """
+        if self.header.seal != NO_SEAL:
+            raise SealError("the block lies on disk sealed, its payload here is open")
         return self.pages[:HEADER_BYTES], self.payload
 
 
@@ -82,12 +92,18 @@ class Landing(NamedTuple):
 
 
 @_READS.timed
-def load(core: Core, wanted: Sequence[Wanted], deadline: Deadline) -> list[Frame | Failure]:
-    """Read and verify blocks, in their order.
+def load(
+    core: Core, wanted: Sequence[Wanted], deadline: Deadline, as_stored: bool = False
+) -> list[Frame | Failure]:
+    """Read and verify blocks, in their order; open those that are sealed.
+
+    Parameters
+    ----------
+    as_stored : bool   leave sealed blocks sealed
 
     Cost    one read a block straight into the caller's buffer or a pooled one; no copy.
     """
-    arrivals = _Arrivals(core, wanted)
+    arrivals = _Arrivals(core, wanted, as_stored)
     is_shared = arrivals.n_bytes >= _SHARED_BYTES
     other = core.helper().submit(arrivals.check) if is_shared else None
     arrivals.read(deadline, arrivals.hand_on if is_shared else None)
@@ -101,8 +117,9 @@ def load(core: Core, wanted: Sequence[Wanted], deadline: Deadline) -> list[Frame
 class _Arrivals:
     """Blocks that one thread reads, all in one batch, and any thread may check as they arrive."""
 
-    def __init__(self, core: Core, wanted: Sequence[Wanted]) -> None:
+    def __init__(self, core: Core, wanted: Sequence[Wanted], as_stored: bool) -> None:
         self._core = core
+        self._sealing = None if as_stored else core.sealing
         self._wanted = wanted
         self._landings = _landings(core, wanted)
         self._errors: Sequence[StorageError | None] = [None] * len(wanted)
@@ -138,9 +155,14 @@ class _Arrivals:
         if error is not None:
             return Failure.LATE if isinstance(error, DeadlineError) else Failure.FAILED
         try:
-            return verify(self._core.store, one.key, one.entry, self._landings[number])
+            frame = verify(self._core.store, one.key, one.entry, self._landings[number])
+            if self._sealing is not None:
+                self._sealing.open(frame.header, frame.payload)
         except BadFrameError:
             return Failure.DAMAGED
+        except SealError:
+            return Failure.SEALED
+        return frame
 
 
 def _landings(core: Core, wanted: Sequence[Wanted]) -> list[Landing]:
@@ -181,7 +203,7 @@ def verify(store: bytes, key: bytes, entry: Entry, landing: Landing) -> Frame:
     expected = (Kind.BLOCK, store, entry.segment, entry.page, entry.sequence, key)
     expected_bytes = (entry.stored_bytes, entry.checksum, entry.attributes)
     found = (header.kind, header.store, header.segment, header.page, header.sequence, header.key)
-    attributes = attributes_sum(header.attributes(), entry.stored_bytes)
+    attributes = attributes_sum(header.attributes(), entry.stored_bytes, header.content)
     if found != expected or (header.stored_bytes, header.checksum, attributes) != expected_bytes:
         raise BadFrameError("another frame lies here")
     if payload_sum(landing.payload) != entry.checksum:

@@ -138,7 +138,7 @@ def _torn(core: Core, tail: Sequence[Header]) -> set[int]:
     for start in range(0, len(blocks), _VERIFIED_AT_ONCE):
         some = blocks[start : start + _VERIFIED_AT_ONCE]
         wanted = [Wanted(header.key, entry_of(header)) for header in some]
-        loaded = load(core, wanted, core.deadline(core.config.read_deadline_s))
+        loaded = load(core, wanted, core.deadline(core.config.read_deadline_s), as_stored=True)
         for header, frame in zip(some, loaded, strict=True):
             if not isinstance(frame, Frame):
                 torn.add(header.sequence)
@@ -154,7 +154,7 @@ def entry_of(header: Header) -> Entry:
         flags=0,
         sequence=header.sequence,
         checksum=header.checksum,
-        attributes=attributes_sum(header.attributes(), header.stored_bytes),
+        attributes=attributes_sum(header.attributes(), header.stored_bytes, header.content),
     )
 
 
