@@ -6,7 +6,7 @@ From it hang the keys of the store (`store_keys.py`), of its tenants, and of eac
 """
 
 from workbench.tiering.encryption.errors import KeyTableError, MasterKeyError
-from workbench.tiering.encryption.key_source import find_master_key
+from workbench.tiering.encryption.key_source import demand_master_key, find_master_key
 from workbench.tiering.encryption.master_key import MasterKey
 from workbench.tiering.encryption.sealing import StoreSealing
 from workbench.tiering.encryption.store_keys import Tenant
@@ -17,5 +17,6 @@ __all__ = [
     "MasterKeyError",
     "StoreSealing",
     "Tenant",
+    "demand_master_key",
     "find_master_key",
 ]

@@ -44,6 +44,14 @@ def find_master_key(source: str | Path | None = None) -> MasterKey | None:
     return MasterKey.parse(read_private(path), path.name)
 
 
+def demand_master_key(source: str | Path | None = None) -> MasterKey:
+    """Return the key as `find_master_key` does; MasterKeyError where none is named either."""
+    found = find_master_key(source)
+    if found is None:
+        raise MasterKeyError(f"no key is named; give --key-file, or set {VARIABLE} to its file")
+    return found
+
+
 def _read_descriptor(named: str) -> bytes:
     digits = named.removeprefix(_FD)
     if not digits.isdecimal():

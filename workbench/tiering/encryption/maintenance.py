@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from workbench.errors import UsageError
 from workbench.paths import shown
 from workbench.tiering.async_io.folder import RealFolder
 from workbench.tiering.async_io.synchronous import SynchronousEngine
@@ -52,8 +53,15 @@ def rotate(folder: Path, master: MasterKey, new: MasterKey) -> None:
         keys.rotate(new)
 
 
-def purge(folder: Path, master: MasterKey, name: str) -> bool:
-    """Erase a tenant's keys from a closed store; return whether there was such a tenant."""
+def purge(folder: Path, master: MasterKey, name: str) -> None:
+    """Erase a tenant's keys from a closed store.
+
+    Raises
+    ------
+    UsageError   if there is no such tenant
+    """
     with closed_store_keys(folder, master) as keys:
         tag = keys.find(name)
-        return tag is not None and keys.purge(tag, master)
+        if tag is None:
+            raise UsageError(f"the store has no tenant {name!r}; name one that it has")
+        keys.purge(tag, master)

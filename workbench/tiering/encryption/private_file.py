@@ -31,8 +31,8 @@ def read_private(path: Path) -> bytes:
         fd = os.open(path, flags)
     except FileNotFoundError:
         raise MasterKeyError(
-            f"{shown(path)}: there is no such key file; make one with `workbench key new "
-            f"{shown(path)}`, or name the one the store was made with"
+            f"{shown(path)}: there is no such key file; `workbench key new` makes one, or name the "
+            "one that the store was made with"
         ) from None
     except OSError as error:
         raise MasterKeyError(
@@ -58,7 +58,7 @@ def _refuse_public(fd: int, path: Path) -> None:
     if stat.S_IMODE(found.st_mode) & _OTHERS:
         raise MasterKeyError(
             f"{shown(path)}: others may use it (mode {stat.S_IMODE(found.st_mode):04o}); "
-            f"run `chmod 600 {shown(path)}`, and make a new key if it may have been read"
+            "run `chmod 600` on it, and rotate to a new key if it may have been read"
         )
 
 

@@ -108,6 +108,11 @@ class Header(NamedTuple):
         """Return what the rooms above said about the block."""
         return Attributes(self.fingerprint, self.tenant, self.codec, self.plain_bytes)
 
+    def attributes_sum(self) -> int:
+        """Return their 64-bit sum, see `attributes_sum`."""
+        fields = (self.fingerprint, self.tenant, self.codec, self.plain_bytes, self.content)
+        return header_sum(_ATTRIBUTES.pack(*fields))
+
     def n_pages(self) -> int:
         """Return the pages of the whole frame."""
         return frame_pages(self.stored_bytes)

@@ -30,7 +30,6 @@ from workbench.tiering.ssd_tier.frame import (
     BadFrameError,
     Header,
     Kind,
-    attributes_sum,
     payload_pages,
     unpack,
 )
@@ -92,18 +91,12 @@ class Landing(NamedTuple):
 
 
 @_READS.timed
-def load(
-    core: Core, wanted: Sequence[Wanted], deadline: Deadline, as_stored: bool = False
-) -> list[Frame | Failure]:
-    """Read and verify blocks, in their order; open those that are sealed.
-
-    Parameters
-    ----------
-    as_stored : bool   leave sealed blocks sealed
+def load(core: Core, wanted: Sequence[Wanted], deadline: Deadline) -> list[Frame | Failure]:
+    """Read, verify and open blocks, in their order.
 
     Cost    one read a block straight into the caller's buffer or a pooled one; no copy.
     """
-    arrivals = _Arrivals(core, wanted, as_stored)
+    arrivals = _Arrivals(core, wanted)
     is_shared = arrivals.n_bytes >= _SHARED_BYTES
     other = core.helper().submit(arrivals.check) if is_shared else None
     arrivals.read(deadline, arrivals.hand_on if is_shared else None)
@@ -117,9 +110,8 @@ def load(
 class _Arrivals:
     """Blocks that one thread reads, all in one batch, and any thread may check as they arrive."""
 
-    def __init__(self, core: Core, wanted: Sequence[Wanted], as_stored: bool) -> None:
+    def __init__(self, core: Core, wanted: Sequence[Wanted]) -> None:
         self._core = core
-        self._sealing = None if as_stored else core.sealing
         self._wanted = wanted
         self._landings = _landings(core, wanted)
         self._errors: Sequence[StorageError | None] = [None] * len(wanted)
@@ -156,8 +148,8 @@ class _Arrivals:
             return Failure.LATE if isinstance(error, DeadlineError) else Failure.FAILED
         try:
             frame = verify(self._core.store, one.key, one.entry, self._landings[number])
-            if self._sealing is not None:
-                self._sealing.open(frame.header, frame.payload)
+            if self._core.sealing is not None:
+                self._core.sealing.open(frame.header, frame.payload)
         except BadFrameError:
             return Failure.DAMAGED
         except SealError:
@@ -203,8 +195,8 @@ def verify(store: bytes, key: bytes, entry: Entry, landing: Landing) -> Frame:
     expected = (Kind.BLOCK, store, entry.segment, entry.page, entry.sequence, key)
     expected_bytes = (entry.stored_bytes, entry.checksum, entry.attributes)
     found = (header.kind, header.store, header.segment, header.page, header.sequence, header.key)
-    attributes = attributes_sum(header.attributes(), entry.stored_bytes, header.content)
-    if found != expected or (header.stored_bytes, header.checksum, attributes) != expected_bytes:
+    found_bytes = (header.stored_bytes, header.checksum, header.attributes_sum())
+    if found != expected or found_bytes != expected_bytes:
         raise BadFrameError("another frame lies here")
     if payload_sum(landing.payload) != entry.checksum:
         raise BadFrameError("the stored bytes are damaged")

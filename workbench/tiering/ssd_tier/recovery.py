@@ -15,10 +15,10 @@ import numpy as np
 
 from workbench.tiering.ssd_tier.core import Core
 from workbench.tiering.ssd_tier.errors import StoreGeometryError
-from workbench.tiering.ssd_tier.frame import Header, Kind, attributes_sum
+from workbench.tiering.ssd_tier.frame import Header, Kind
 from workbench.tiering.ssd_tier.index import Entry, IndexFullError
 from workbench.tiering.ssd_tier.layout import SNAPSHOT
-from workbench.tiering.ssd_tier.reading import Frame, Wanted, load
+from workbench.tiering.ssd_tier.reading import Failure, Frame, Wanted, load
 from workbench.tiering.ssd_tier.scan import Scan, scan
 from workbench.tiering.ssd_tier.segments import FIRST_PAGE, Segment, State
 from workbench.tiering.ssd_tier.snapshot import Snapshot
@@ -138,9 +138,10 @@ def _torn(core: Core, tail: Sequence[Header]) -> set[int]:
     for start in range(0, len(blocks), _VERIFIED_AT_ONCE):
         some = blocks[start : start + _VERIFIED_AT_ONCE]
         wanted = [Wanted(header.key, entry_of(header)) for header in some]
-        loaded = load(core, wanted, core.deadline(core.config.read_deadline_s), as_stored=True)
+        loaded = load(core, wanted, core.deadline(core.config.read_deadline_s))
         for header, frame in zip(some, loaded, strict=True):
-            if not isinstance(frame, Frame):
+            # One that cannot be opened is whole all the same: its tenant may have been purged.
+            if not isinstance(frame, Frame) and frame is not Failure.SEALED:
                 torn.add(header.sequence)
     return torn
 
@@ -154,7 +155,7 @@ def entry_of(header: Header) -> Entry:
         flags=0,
         sequence=header.sequence,
         checksum=header.checksum,
-        attributes=attributes_sum(header.attributes(), header.stored_bytes, header.content),
+        attributes=header.attributes_sum(),
     )
 
 

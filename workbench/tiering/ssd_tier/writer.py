@@ -15,7 +15,7 @@ from workbench.tiering.ssd_tier.checksum import payload_sum
 from workbench.tiering.ssd_tier.core import Core
 from workbench.tiering.ssd_tier.deadline import Deadline
 from workbench.tiering.ssd_tier.drafts import Draft
-from workbench.tiering.ssd_tier.frame import Header, attributes_sum, write_header
+from workbench.tiering.ssd_tier.frame import Header, write_header
 from workbench.tiering.ssd_tier.index import Entry
 from workbench.tiering.ssd_tier.sealing import SealError
 from workbench.tiering.ssd_tier.segments import Segment
@@ -125,7 +125,7 @@ def _entry(header: Header, flags: int) -> Entry:
         flags=flags,
         sequence=header.sequence,
         checksum=header.checksum,
-        attributes=attributes_sum(header.attributes(), header.stored_bytes, header.content),
+        attributes=header.attributes_sum(),
     )
 
 
