@@ -51,7 +51,12 @@ def decrypt(key: Secret, nonce: bytes, bound: bytes, tag: bytes, payload: memory
         # Plain, and not verified yet: from here on they must not outlive a failure.
         decryptor.finalize_with_tag(tag)
     except BaseException as error:
-        np.frombuffer(payload, np.uint8)[:] = 0
+        wipe(payload)
         if isinstance(error, InvalidTag):
             raise SealError("the block was not sealed as its header says") from None
         raise
+
+
+def wipe(payload: memoryview) -> None:
+    """Fill memory with zeros."""
+    np.frombuffer(payload, np.uint8)[:] = 0

@@ -69,7 +69,7 @@ def unpack(raw: memoryview, file: str) -> KeyTable:
     KeyTableError   if neither is whole, or it is of another version
     """
     half = raw.nbytes // 2
-    for copy in (raw[:half], raw[half:]):
+    for copy in (raw, raw[half:]):
         body = _whole(copy)
         if body is not None:
             return _table(body, file)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import struct
 
-from workbench.tiering.encryption.cipher import TAG_BYTES, decrypt, encrypt
+from workbench.tiering.encryption.cipher import TAG_BYTES, decrypt, encrypt, wipe
 from workbench.tiering.encryption.derivation import derive
 from workbench.tiering.encryption.errors import KeyTableError
 from workbench.tiering.encryption.lanes import Lanes, nonce_of
@@ -88,7 +88,11 @@ class StoreSealing:
     def open(self, header: Header, payload: memoryview) -> None:
         """Decrypt a block in place; after a SealError it is zeros."""
         salt, counter, tag = _SEAL.unpack(header.seal)
-        key = self._sub_keys.get(self.keys.key(header.tenant), header, salt)
+        try:
+            key = self._sub_keys.get(self.keys.key(header.tenant), header, salt)
+        except SealError:
+            wipe(payload)
+            raise
         decrypt(key, nonce_of(counter), _bound(header, salt, counter), tag, payload)
 
     def close(self) -> None:

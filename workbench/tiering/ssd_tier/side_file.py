@@ -13,8 +13,11 @@ from workbench.tiering.async_io.engine import (
     Engine,
     Folder,
     Request,
+    StorageError,
 )
 from workbench.tiering.ssd_tier.device import first_error
+
+_MAX_BYTES = 1 << 20
 
 
 class SideFile:
@@ -26,13 +29,26 @@ class SideFile:
         self.name = name
 
     def read(self) -> memoryview | None:
-        """Return its bytes, None if there is no such file; StorageError if it cannot be read."""
+        """Return its whole pages, None if there is no such file.
+
+        Raises
+        ------
+        StorageError   if it cannot be read, or is larger than 1 MiB, which none of ours is
+        """
         if self.name not in self._folder.names():
             return None
-        pages = aligned_buffer(self._folder.size(self.name) // PAGE_BYTES * PAGE_BYTES)
+        n_bytes = self._folder.size(self.name) // PAGE_BYTES * PAGE_BYTES
+        if n_bytes > _MAX_BYTES:
+            raise StorageError(
+                f"{self.name}: has {n_bytes} bytes, at most {_MAX_BYTES} can be; restore it from a "
+                "copy of the folder"
+            )
+        if not n_bytes:
+            return memoryview(b"")
+        pages = aligned_buffer(n_bytes)
         file = self._engine.open(self._folder.path(self.name), writable=False)
         try:
-            self._carry_out([Request("read", file, 0, pages)] if pages.nbytes else [])
+            self._carry_out([Request("read", file, 0, pages)])
         finally:
             self._engine.forget(file)
         return pages

@@ -46,7 +46,7 @@ def test_either_copy_is_enough_wherever_the_other_is_damaged():
 
 def test_both_damaged_are_refused_with_the_fix():
     raw = bytearray(TABLE.pack())
-    for damaged in (bytes(len(raw)), b"", bytes(raw[:100]), bytes(raw[: len(raw) // 2 - 4000])):
+    for damaged in (bytes(len(raw)), b"", bytes(raw[:100]), bytes(raw[:400])):
         with pytest.raises(KeyTableError, match="restore it from a copy"):
             read(damaged)
     raw[20] ^= 1

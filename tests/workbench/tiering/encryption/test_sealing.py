@@ -395,7 +395,7 @@ def test_a_purged_tenant_s_blocks_are_misses_even_from_older_files():
 
 
 def test_a_put_whose_tenant_was_purged_meanwhile_is_not_kept_and_harms_no_other(monkeypatch):
-    tier, sealing = open_sealed(new_disk())
+    tier, _ = open_sealed(new_disk())
     tier.put(key_of(1), b"first")
     real = StoreSealing.seal
 
@@ -414,7 +414,7 @@ def test_a_put_whose_tenant_was_purged_meanwhile_is_not_kept_and_harms_no_other(
 
 
 def test_one_tenant_too_many_is_a_put_that_fails(monkeypatch):
-    tier, sealing = open_sealed(new_disk())
+    tier, _ = open_sealed(new_disk())
     monkeypatch.setattr(sealing_module.StoreKeys, "key_or_new", _full)
     assert not tier.put(key_of(1), b"value")
     counts = tier.stats().counts
@@ -463,6 +463,16 @@ def test_the_same_test_finds_the_canary_in_a_plain_store():
     assert any(CANARY in disk.content(name) for name in disk.names())
 
 
+def variables_of(error: BaseException | None) -> list[str]:
+    """Return the variables of every call that an error and its causes went through, but ours."""
+    told = []
+    while error is not None:
+        shown = traceback.TracebackException.from_exception(error, capture_locals=True)
+        told += [str(frame.locals) for frame in shown.stack if frame.filename != __file__]
+        error = error.__cause__ or error.__context__
+    return told
+
+
 def test_no_secret_is_in_a_repr_a_message_a_traceback_or_a_metric(caplog):
     """Every way in which opening fails, with the variables of every call shown."""
     disk = new_disk()
@@ -486,12 +496,11 @@ def test_no_secret_is_in_a_repr_a_message_a_traceback_or_a_metric(caplog):
         lambda: keys.key(b"unknown tenant.."),
         lambda: sealing.open(header, memoryview(stored)),
         lambda: unlocked().open(header, memoryview(stored)),
-        lambda: keys._rows.clear() or keys.key(tenant.tag),
+        lambda: keys._open.clear() or keys._rows.clear() or keys.key(tenant.tag),
     ):
         with pytest.raises(StorageError) as failed:
             attempt()
-        shown = traceback.TracebackException.from_exception(failed.value, capture_locals=True)
-        told += ["".join(shown.format()), str(failed.value)]
+        told += [*variables_of(failed.value), str(failed.value)]
     told += caplog.messages
     for secret in secrets:
         for form in (secret.hex(), repr(secret)[2:-1], repr(secret[:16])[2:-1]):

@@ -149,7 +149,7 @@ def test_a_tenant_whose_key_cannot_be_kept_gets_none(op):
     disk, faults = new_disk(), Faults()
     engine = FaultIO(disk, faults, VirtualClock())
     keys = StoreKeys.create(SideFile(engine, FaultFolder(disk, faults), "keys"), MASTER)
-    faults.add(Fault("error", op=op))
+    faults.add(Fault("error", op=op, nth=1))
     with pytest.raises(SealError, match="cannot be kept"):
         keys.key_or_new(A)
     with pytest.raises(SealError):
