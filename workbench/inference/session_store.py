@@ -65,15 +65,20 @@ def open_cache(model: LlamaModel, options: StoreOptions) -> Iterator[TieredKVCac
         layout.geometry, n_blocks * layout.block_bytes, staging_bytes=_STAGING_BYTES
     )
     with contextlib.ExitStack() as stack:
-        ssd, tenant = None, options.tenant.encode()
+        ssd = sealing = None
         if options.folder is not None:
             store = SsdTierConfig(options.capacity_bytes, pool_bytes=_POOL_BYTES)
             master = find_master_key(options.key)
             sealing = None if master is None else StoreSealing(master)
             ssd = stack.enter_context(SsdTier.open(options.folder, store, sealing=sealing))
-            if sealing is not None:
-                tenant = sealing.tenant(options.tenant).secret.reveal()
         elif options.key is not None:
             raise UsageError("a key seals a folder, and none is given: give one, or no key")
-        cache = TieredKVCache(config, ssd, fingerprint=model.fingerprint, tenant=tenant)
+        cache = TieredKVCache(
+            config, ssd, fingerprint=model.fingerprint, tenant=_secret_of(options.tenant, sealing)
+        )
         yield stack.enter_context(cache)
+
+
+def _secret_of(tenant: str, sealing: StoreSealing | None) -> bytes:
+    """Return what a tenant's block keys are made with: of a plain folder, its name."""
+    return tenant.encode() if sealing is None else sealing.tenant(tenant).secret.reveal()
