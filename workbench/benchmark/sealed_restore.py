@@ -40,7 +40,7 @@ from workbench.tiering.encryption.secret import Secret
 from workbench.tiering.ssd_tier.frame import frame_pages
 
 # Case names.
-PLAIN, SEALED = "checksums", "checksums and AES-256-GCM"
+PLAIN, SEALED = "checksums", "AES-256-GCM, every tag checked"
 COPY, SEAL, OPEN = "copy", "seal", "open"
 _MIB = 1 << 20
 

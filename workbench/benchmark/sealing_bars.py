@@ -58,8 +58,8 @@ def _speed(preset: Preset) -> list[Finding]:
 SEALING_BENCHMARKS = (
     Benchmark(
         "sealed_restore",
-        "What do checksums, and checksums with AES-256-GCM, leave of fio's rate when a cold "
-        "4,096-token sequence is restored?",
+        "What do checksums, and AES-256-GCM, leave of fio's rate when a cold 4,096-token sequence "
+        "is restored?",
         f"median {PLAIN_BAR} of fio with checksums, {SEALED_BAR} sealed, into huge pages",
         _restore,
     ),

@@ -21,7 +21,7 @@ def test_both_restores_have_their_bars_beside_fio():
     assert [finding.case.split()[0] for finding in found] == ["tokens=128"] * 3 + ["fio"]
     plain, sealed, over, _ = found
     assert plain.ceiling == sealed.ceiling > 0
-    assert over.case.endswith("checksums and AES-256-GCM over checksums")
+    assert over.case.endswith("AES-256-GCM, every tag checked over checksums")
 
 
 def test_sealing_and_opening_stand_beside_the_copy():

@@ -29,6 +29,9 @@ from workbench.tiering.ssd_tier.segment_header import NOT_SEALED
 from workbench.tiering.ssd_tier.segments import SegmentTable
 from workbench.tiering.ssd_tier.strays import Strays
 
+# Opening sealed blocks as fast as a disk reads them takes two processors.
+_HELPERS = 2
+
 
 @dataclass(slots=True)
 class Core:
@@ -90,10 +93,10 @@ class Core:
             return self.admission.admits(key, stored_bytes)
 
     def helper(self) -> ThreadPoolExecutor:
-        """Return the one thread that works while another waits for the device."""
+        """Return the threads that work while another waits for the device; mostly there is one."""
         with self._helper_lock:
             if self._helper is None:
-                self._helper = ThreadPoolExecutor(1, thread_name_prefix="ssd-tier")
+                self._helper = ThreadPoolExecutor(_HELPERS, thread_name_prefix="ssd-tier")
             return self._helper
 
     def stop_helper(self) -> None:

@@ -18,7 +18,7 @@ from workbench.tiering.ssd_tier.errors import StoreGeometryError
 from workbench.tiering.ssd_tier.frame import Header, Kind
 from workbench.tiering.ssd_tier.index import Entry, IndexFullError
 from workbench.tiering.ssd_tier.layout import SNAPSHOT
-from workbench.tiering.ssd_tier.reading import Failure, Frame, Wanted, load
+from workbench.tiering.ssd_tier.reading import Frame, Wanted, load
 from workbench.tiering.ssd_tier.scan import Scan, scan
 from workbench.tiering.ssd_tier.segments import FIRST_PAGE, Segment, State
 from workbench.tiering.ssd_tier.snapshot import Snapshot
@@ -140,8 +140,7 @@ def _torn(core: Core, tail: Sequence[Header]) -> set[int]:
         wanted = [Wanted(header.key, entry_of(header)) for header in some]
         loaded = load(core, wanted, core.deadline(core.config.read_deadline_s))
         for header, frame in zip(some, loaded, strict=True):
-            # One that cannot be opened is whole all the same: its tenant may have been purged.
-            if not isinstance(frame, Frame) and frame is not Failure.SEALED:
+            if not isinstance(frame, Frame):
                 torn.add(header.sequence)
     return torn
 

@@ -506,3 +506,25 @@ def test_no_secret_is_in_a_repr_a_message_a_traceback_or_a_metric(caplog):
         for form in (secret.hex(), repr(secret)[2:-1], repr(secret[:16])[2:-1]):
             assert not any(form in text for text in told)
     assert len(told) > 20
+
+
+def test_flipped_bits_are_misses_whether_the_store_was_closed_or_killed():
+    """Without anybody making the sums fit: what disks do by themselves."""
+    rng = np.random.default_rng(5)
+    for closes in (True, False):
+        disk = new_disk()
+        tier, _ = open_sealed(disk)
+        blocks = fill(tier)
+        tier.flush()
+        if closes:
+            tier.close()
+        for _ in range(60):
+            copy = disk.reopened()
+            name = f"segment-{rng.integers(3):05d}"
+            at = int(rng.integers(PAGE_BYTES, copy.size(name) - PAGE_BYTES))
+            byte = copy.content(name)[at] ^ (1 << int(rng.integers(8)))
+            copy.rot(name, at, bytes([byte]))
+            damaged, _ = open_sealed(copy)
+            found = {key: damaged.get(key) for key in blocks}
+            assert all(value in (None, blocks[key]) for key, value in found.items())
+            assert list(found.values()).count(None) <= 1
