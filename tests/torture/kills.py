@@ -18,7 +18,6 @@ from pathlib import Path
 
 from tests.torture import workload
 from tests.torture.history import History, Verdict, judge
-from workbench.tiering.ssd_tier import SsdTier
 
 ENABLE_STRACE = "strace is not on PATH: apt-get install strace"
 # The calls that change the disk, and how far on in a worker's life each is looked for.
@@ -55,9 +54,10 @@ class Series:
     at_calls : int   among them: by strace, at the very call; the others came too late for it
     """
 
-    def __init__(self, folder: Path, kind: str, seed: int) -> None:
+    def __init__(self, folder: Path, kind: str, seed: int, is_sealed: bool = False) -> None:
         self._folder = folder
         self._kind = kind
+        self._is_sealed = is_sealed
         self._rng = random.Random(seed)
         self._version = 0
         workload.warm_up(kind)
@@ -110,7 +110,8 @@ class Series:
             try:
                 os.read(go_read, 1)
                 seed = self._rng.getrandbits(32)
-                workload.work(self._folder, self._kind, seed, self._version, told_write)
+                opens = workload.opener(self._folder, self._kind, self._is_sealed)
+                workload.work(opens, seed, self._version, told_write)
             finally:
                 os._exit(1)
         # The next child must not get the same random numbers.
@@ -138,7 +139,7 @@ class Series:
         return self._reopen(allowed)
 
     def _reopen(self, allowed: dict[bytes, set[bytes | None]]) -> Verdict:
-        with SsdTier.open(self._folder, workload.CONFIG, workload.engine_of("synchronous")) as tier:
+        with workload.opener(self._folder, "synchronous", self._is_sealed)() as tier:
             verdict = judge(tier, allowed)
             self._known = {key: {tier.get(key)} for key in allowed}
             report = tier.check()

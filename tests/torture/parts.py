@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from tests.torture import faults, kills, power_loss, rot
 from tests.torture.history import Verdict
-from tests.torture.stores import SMALL, TIGHT
+from tests.torture.stores import SMALL, TIGHT, open_sealed
 from workbench.tiering.async_io.faults import Kind
 from workbench.tiering.async_io.io_uring import UringEngine
 from workbench.tiering.async_io.ring import RingRefusedError
@@ -23,6 +23,8 @@ _ENGINES = ("synchronous", "threads", "io_uring")
 # What one unit does: some seconds of it are lost when a run is interrupted.
 _RANDOM_KILLS, _CALL_KILLS, _IMAGES, _FLIPS = 45, 24, 100, 500
 _STEPS = 40
+# Sealed stores take the same ways: a tenth of the scripts is about their keys and seals.
+_SEALED_PART = 10
 # Units of one seed never have another seed's.
 _UNITS_A_SEED = 1_000_003
 _FAULTS: tuple[tuple[str, tuple[Kind, ...]], ...] = (
@@ -83,6 +85,8 @@ def parts(plan: Plan, seed: int) -> list[Part]:
     for kind in _ENGINES:
         found += _kill_parts(kind, plan, seed)
     found.append(Part("power loss", plan.image_units, lambda unit: _power_loss(seed, unit)))
+    n_sealed = max(1, plan.image_units // _SEALED_PART)
+    found.append(Part("power loss, sealed", n_sealed, lambda unit: _sealed_loss(seed, unit)))
     found += _rot_parts(plan, seed)
     found += [_fault_part(name, kinds, plan, seed) for name, kinds in _FAULTS]
     return found
@@ -93,10 +97,13 @@ def _seed(seed: int, unit: int) -> int:
 
 
 def _kill_parts(kind: str, plan: Plan, seed: int) -> list[Part]:
-    def at_random(unit: int) -> Iterator[Verdict]:
+    def at_random(unit: int, is_sealed: bool = False) -> Iterator[Verdict]:
         with _on_disk() as folder:
-            series = kills.Series(Path(folder) / "store", kind, _seed(seed, unit))
+            series = kills.Series(Path(folder) / "store", kind, _seed(seed, unit), is_sealed)
             yield from series.random_moments(_RANDOM_KILLS)
+
+    def at_random_sealed(unit: int) -> Iterator[Verdict]:
+        return at_random(unit, is_sealed=True)
 
     def at_calls(unit: int) -> Iterator[Verdict]:
         with _on_disk() as folder:
@@ -112,6 +119,7 @@ def _kill_parts(kind: str, plan: Plan, seed: int) -> list[Part]:
     n = plan.kill_units
     return [
         Part(f"SIGKILL at a random moment, {kind}", n, at_random, no_ring),
+        Part(f"SIGKILL at a random moment, sealed, {kind}", n, at_random_sealed, no_ring),
         Part(f"SIGKILL at the N-th system call, {kind}", n, at_calls, no_strace),
     ]
 
@@ -134,6 +142,11 @@ def ring_refused() -> str:
 def _power_loss(seed: int, unit: int) -> Iterator[Verdict]:
     config = TIGHT if unit % 4 == 3 else SMALL
     return power_loss.each(_seed(seed, unit), _STEPS, _IMAGES, config)
+
+
+def _sealed_loss(seed: int, unit: int) -> Iterator[Verdict]:
+    config = TIGHT if unit % 4 == 3 else SMALL
+    return power_loss.each(_seed(seed, unit), _STEPS, _IMAGES, config, open_sealed)
 
 
 def _rot_parts(plan: Plan, seed: int) -> list[Part]:

@@ -10,9 +10,12 @@ from dataclasses import replace
 
 from workbench.tiering.async_io.clock import Clock, VirtualClock
 from workbench.tiering.async_io.engine import PAGE_BYTES, Engine, Folder
+from workbench.tiering.encryption import MasterKey, StoreSealing
 from workbench.tiering.ssd_tier import SsdTier, SsdTierConfig
+from workbench.tiering.ssd_tier.sealing import Sealing
 
 SEGMENT_PAGES = 16
+MASTER = MasterKey.parse(b"the torture run's own master key", "here")
 # Eight blocks of five pages at most are half of five segments: nothing need ever be evicted.
 SMALL = SsdTierConfig(
     capacity_bytes=7 * SEGMENT_PAGES * PAGE_BYTES,
@@ -33,7 +36,25 @@ def open_small(
     engine: Engine,
     config: SsdTierConfig = SMALL,
     clock: Clock | None = None,
+    sealing: Sealing | None = None,
 ) -> SsdTier:
     """Open a store with the same uuid every time, on a clock that only moves when waited on."""
     clock = clock or VirtualClock()
-    return SsdTier.open(folder, config, engine, clock=clock, new_uuid=lambda: b"0123456789abcdef")
+    return SsdTier.open(
+        folder,
+        config,
+        engine,
+        clock=clock,
+        new_uuid=lambda: b"0123456789abcdef",
+        sealing=sealing,
+    )
+
+
+def open_sealed(
+    folder: Folder,
+    engine: Engine,
+    config: SsdTierConfig = SMALL,
+    clock: Clock | None = None,
+) -> SsdTier:
+    """Open a small store that is sealed under a master key that is always the same."""
+    return open_small(folder, engine, config, clock, StoreSealing(MASTER))

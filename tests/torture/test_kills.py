@@ -23,6 +23,13 @@ def test_killed_at_random_moments(kind: str, tmp_path: Path) -> None:
     assert count.found == count.expected > 0
 
 
+def test_a_sealed_store_is_killed_at_random_moments(tmp_path: Path) -> None:
+    series = kills.Series(tmp_path / "store", "threads", seed=4, is_sealed=True)
+    count = Count.of(series.random_moments(8))
+    assert count.told == ()
+    assert count.found == count.expected > 0
+
+
 @pytest.mark.strace
 @pytest.mark.parametrize("kind", ENGINES)
 def test_killed_at_system_calls(kind: str, tmp_path: Path) -> None:

@@ -10,12 +10,15 @@ import os
 import random
 import struct
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.torture.history import History, Step, Verb, perform
+from tests.torture.stores import MASTER
 from workbench.tiering.async_io.engine import Engine
 from workbench.tiering.async_io.synchronous import SynchronousEngine
 from workbench.tiering.async_io.threads import ThreadEngine
+from workbench.tiering.encryption import StoreSealing
 from workbench.tiering.ssd_tier import SsdTier, SsdTierConfig
 
 MIB = 1 << 20
@@ -57,10 +60,20 @@ def warm_up(kind: str) -> None:
             tier.get(bytes(32))
 
 
-def work(folder: Path, kind: str, seed: int, first_version: int, pipe: int) -> None:
+def opener(folder: Path, kind: str, is_sealed: bool) -> Callable[[], SsdTier]:
+    """Return what opens a store, each time with an engine of its own."""
+
+    def opens() -> SsdTier:
+        sealing = StoreSealing(MASTER) if is_sealed else None
+        return SsdTier.open(folder, CONFIG, engine_of(kind), sealing=sealing)
+
+    return opens
+
+
+def work(opens: Callable[[], SsdTier], seed: int, first_version: int, pipe: int) -> None:
     """Put, delete, flush, and sometimes close and open again; for ever."""
     rng = random.Random(seed)
-    tier = SsdTier.open(folder, CONFIG, engine_of(kind))
+    tier = opens()
     os.write(pipe, _RECORD.pack(1, 9, 0, 0, 0, 1, 0))
     version = first_version
     while True:
@@ -75,7 +88,7 @@ def work(folder: Path, kind: str, seed: int, first_version: int, pipe: int) -> N
         os.write(pipe, _RECORD.pack(1, *fields, good, evicted))
         if rng.random() < 0.03:
             tier.close()
-            tier = SsdTier.open(folder, CONFIG, engine_of(kind))
+            tier = opens()
 
 
 def replay(raw: bytes, history: History, position: int) -> tuple[int, int]:

@@ -28,6 +28,7 @@ from workbench.tiering.async_io.open_engine import open_engine
 from workbench.tiering.async_io.real_files import RealFiles
 from workbench.tiering.ssd_tier import SsdTier, SsdTierConfig
 from workbench.tiering.ssd_tier.frame import frame_pages
+from workbench.tiering.ssd_tier.sealing import Sealing
 
 DEPTH = 32
 TOKENS_A_BLOCK = 64
@@ -86,15 +87,15 @@ def measure(store: Path, plan: SequencePlan, seed: int = 0) -> SequenceRestore:
     scratch_bytes = max(n_bytes, 16 * request_kib << 10) // _MIB * _MIB + _MIB
     with (
         scratch_files(store, {"ceiling": scratch_bytes}, seed) as files,
-        scratch_folder(store, "sequence", _capacity(n_bytes)) as folder,
+        scratch_folder(store, "sequence", capacity(n_bytes)) as folder,
         open_engine("auto", depth=DEPTH) as engine,
-        _filled(folder, engine, split(values, BLOCK_BYTES)) as (tier, keys),
+        filled(folder, engine, split(values, BLOCK_BYTES)) as (tier, keys),
     ):
         watches = [
             DeviceWatch("segment", engine, engine.open(path, writable=False))
             for path in sorted(folder.glob("segment-*"))
         ]
-        restorer = _Restorer(tier, keys, n_bytes)
+        restorer = Restorer(tier, keys, n_bytes)
         restorer.compare(split(values, BLOCK_BYTES))
         for watch in watches:
             watch.chill()
@@ -108,23 +109,26 @@ def measure(store: Path, plan: SequencePlan, seed: int = 0) -> SequenceRestore:
         return SequenceRestore(engine.kind, request_kib, beside)
 
 
-def _capacity(n_bytes: int) -> int:
+def capacity(n_bytes: int) -> int:
     """Return room for the frames, what segments leave over, the index and one segment to spare."""
     return (n_bytes * 3 // 2 // _SEGMENT_BYTES + 4) * _SEGMENT_BYTES
 
 
 @contextmanager
-def _filled(
-    folder: Path, engine: RealFiles, values: Sequence[memoryview]
+def filled(
+    folder: Path,
+    engine: RealFiles,
+    values: Sequence[memoryview],
+    sealing: Sealing | None = None,
 ) -> Iterator[tuple[SsdTier, list[bytes]]]:
     """Open a new store that holds one block a value; yield it and the keys in order."""
     config = SsdTierConfig(
-        capacity_bytes=_capacity(sum(value.nbytes for value in values)),
+        capacity_bytes=capacity(sum(value.nbytes for value in values)),
         segment_bytes=_SEGMENT_BYTES,
         flush_every_s=None,
     )
     keys = [hashlib.sha256(f"block {i}".encode()).digest() for i in range(len(values))]
-    with SsdTier.open(folder, config, engine) as tier:
+    with SsdTier.open(folder, config, engine, sealing=sealing) as tier:
         stored = [tier.put(key, value) for key, value in zip(keys, values, strict=True)]
         if not all(stored) or not tier.flush():
             raise MediumError(
@@ -134,7 +138,7 @@ def _filled(
         yield tier, keys
 
 
-class _Restorer:
+class Restorer:
     """Gets the whole sequence, as often as a sample lasts."""
 
     def __init__(self, tier: SsdTier, keys: Sequence[bytes], n_bytes: int) -> None:
@@ -163,6 +167,11 @@ class _Restorer:
             Case(GIVEN, lambda: self._get(self._given), work),
             Case(POOLED, lambda: self._get(None), work),
         ]
+
+    def case(self, name: str, seconds: float) -> Case:
+        """Return the way into the caller's memory, each sample about so long."""
+        self._times = max(1, round(seconds / self._get(self._given)))
+        return Case(name, lambda: self._get(self._given), float(self._times * self._n_bytes))
 
     def _get(self, buffers: Sequence[memoryview] | None) -> float:
         missed = 0

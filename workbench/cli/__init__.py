@@ -15,6 +15,7 @@ from workbench.cli import (
     data,
     doctor,
     generate,
+    key,
     lab,
     list_days,
     params,
@@ -42,6 +43,7 @@ app.command("profile")(profile.command)
 app.command("lab")(lab.command)
 app.command("doctor")(doctor.command)
 app.add_typer(data.app, name="data")
+app.add_typer(key.app, name="key")
 
 
 def main() -> None:

@@ -24,6 +24,11 @@ ThreadsOption = Annotated[int | None, typer.Option(help="Threads; default: all p
 CacheOption = Annotated[
     Path | None, typer.Option(help="Folder that keeps keys and values for later runs.")
 ]
+KeyOption = Annotated[
+    str | None,
+    typer.Option("--key-file", help="Key that seals the folder; default: WORKBENCH_KEY_FILE."),
+]
+TenantOption = Annotated[str, typer.Option(help="Whose keys and values; others' are not found.")]
 DtypeOption = Annotated[str, typer.Option("--kv", help="float32, float16 or int8.")]
 ChatFlag = Annotated[bool, typer.Option("--chat", help="Put the prompt in the chat template.")]
 TemperatureOption = Annotated[float, typer.Option(help="0: the best token always.")]
@@ -38,6 +43,8 @@ def command(
     tokens: TokensOption = 128,
     threads: ThreadsOption = None,
     cache: CacheOption = None,
+    key_file: KeyOption = None,
+    tenant: TenantOption = "",
     kv: DtypeOption = "float16",
     chat: ChatFlag = False,
     temperature: TemperatureOption = 0.0,
@@ -60,7 +67,7 @@ def command(
         threads=threads,
         chat=chat,
         sampling=Sampling(temperature, top_k, top_p, seed),
-        store=StoreOptions(dtype=kv, folder=cache),
+        store=StoreOptions(dtype=kv, folder=cache, key=key_file, tenant=tenant),
     )
     result = generate_text(request, (lambda piece: None) if json else _show)
     if json:

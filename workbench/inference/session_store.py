@@ -14,6 +14,7 @@ from pathlib import Path
 
 from workbench.errors import UsageError
 from workbench.inference.llama import LlamaModel
+from workbench.tiering.encryption import StoreSealing, find_master_key
 from workbench.tiering.ssd_tier import SsdTier, SsdTierConfig
 from workbench.tiering.tiered_kv_cache import BlockLayout, CacheConfig, TieredKVCache
 
@@ -34,12 +35,17 @@ class StoreOptions:
     hot_tokens : int         that memory is taken for
     folder : Path or None    of the SSD tier; None: memory only
     capacity_bytes : int     the most that the folder may hold
+    key : str or None        where the key is that seals the folder (encryption/key_source.py);
+                             None: where WORKBENCH_KEY_FILE says, and unsealed without that
+    tenant : str             whose; other tenants' blocks are never found
     """
 
     dtype: str = "float16"
     hot_tokens: int = 8192
     folder: Path | None = None
     capacity_bytes: int = GIB
+    key: str | None = None
+    tenant: str = ""
 
 
 @contextlib.contextmanager
@@ -48,7 +54,7 @@ def open_cache(model: LlamaModel, options: StoreOptions) -> Iterator[TieredKVCac
 
     Raises
     ------
-    UsageError     if an option is out of range, or memory does not suffice
+    UsageError     if an option is out of range, memory does not suffice, or the key is no good
     StorageError   if the folder cannot be opened, such as while another process has it
     """
     if options.hot_tokens < 1:
@@ -59,9 +65,20 @@ def open_cache(model: LlamaModel, options: StoreOptions) -> Iterator[TieredKVCac
         layout.geometry, n_blocks * layout.block_bytes, staging_bytes=_STAGING_BYTES
     )
     with contextlib.ExitStack() as stack:
-        ssd = None
+        ssd = sealing = None
         if options.folder is not None:
             store = SsdTierConfig(options.capacity_bytes, pool_bytes=_POOL_BYTES)
-            ssd = stack.enter_context(SsdTier.open(options.folder, store))
-        cache = TieredKVCache(config, ssd, fingerprint=model.fingerprint)
+            master = find_master_key(options.key)
+            sealing = None if master is None else StoreSealing(master)
+            ssd = stack.enter_context(SsdTier.open(options.folder, store, sealing=sealing))
+        elif options.key is not None:
+            raise UsageError("a key seals a folder, and none is given: give one, or no key")
+        cache = TieredKVCache(
+            config, ssd, fingerprint=model.fingerprint, tenant=_secret_of(options.tenant, sealing)
+        )
         yield stack.enter_context(cache)
+
+
+def _secret_of(tenant: str, sealing: StoreSealing | None) -> bytes:
+    """Return what a tenant's block keys are made with: of a plain folder, its name."""
+    return tenant.encode() if sealing is None else sealing.tenant(tenant).secret.reveal()

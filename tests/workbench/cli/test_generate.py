@@ -64,3 +64,21 @@ def test_a_session_survives_the_process(stories, tmp_path):
     assert second["cache"]["ssd_read_bytes"] > 0
     assert second["text"] == first["text"]
     assert second["token_ids"] == first["token_ids"]
+
+
+def test_a_sealed_session_survives_the_process_and_says_nothing_on_disk(
+    stories, tmp_path, monkeypatch
+):
+    monkeypatch.delenv("WORKBENCH_KEY_FILE", raising=False)
+    key = tmp_path / "key"
+    assert CliRunner().invoke(cli.app, ["key", "new", str(key)]).exit_code == 0
+    call = ["generate", "--model", str(stories), "--prompt", PROMPT, "-n", "4", "--json"]
+    call += ["--threads", "1", "--cache", str(tmp_path / "cache"), "--key-file", str(key)]
+    resumed = []
+    for words in (call, call, [*call, "--tenant", "another"]):
+        done = CliRunner().invoke(cli.app, words)
+        assert done.exit_code == 0, done.output
+        resumed.append(json.loads(done.output)["resumed_tokens"])
+        assert key.read_text().strip() not in done.output
+    assert resumed[0] == resumed[2] == 0
+    assert resumed[1] > 32

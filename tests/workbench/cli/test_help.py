@@ -11,7 +11,7 @@ from workbench import paths
 
 HEAVY = ("numba", "numpy", "polars", "altair", "papermill", "pydantic", "vl_convert", "nbformat")
 VERBS = ("list", "params", "run", "sweep", "compare", "report", "bench", "profile", "lab")
-VERBS += ("doctor", "data")
+VERBS += ("doctor", "data", "key")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(paths.root())}
 
 

@@ -12,6 +12,7 @@ from workbench.tiering.ssd_tier.errors import (
     StoreGeometryError,
     StoreInUseError,
     StoreRolledBackError,
+    StoreSealedError,
     StoreVersionError,
 )
 from workbench.tiering.ssd_tier.frame import Attributes
@@ -33,6 +34,7 @@ __all__ = [
     "StoreGeometryError",
     "StoreInUseError",
     "StoreRolledBackError",
+    "StoreSealedError",
     "StoreStats",
     "StoreVersionError",
 ]

@@ -24,8 +24,13 @@ from workbench.tiering.ssd_tier.health import Health
 from workbench.tiering.ssd_tier.index import Index
 from workbench.tiering.ssd_tier.layout import Layout
 from workbench.tiering.ssd_tier.reinsertion import Reinsertion
+from workbench.tiering.ssd_tier.sealing import Sealing
+from workbench.tiering.ssd_tier.segment_header import NOT_SEALED
 from workbench.tiering.ssd_tier.segments import SegmentTable
 from workbench.tiering.ssd_tier.strays import Strays
+
+# Opening sealed blocks as fast as a disk reads them takes two processors.
+_HELPERS = 2
 
 
 @dataclass(slots=True)
@@ -34,7 +39,9 @@ class Core:
 
     Attributes
     ----------
+    sealing : Sealing        or None: nothing is sealed
     store : bytes[16]        its uuid
+    sealed_as : bytes[16]    which keys its segments name
     next_sequence : int      number of the next frame or life of a segment
     durable_sequence : int   frames up to this number survive power loss
     filled_segments : int    since the last snapshot
@@ -55,7 +62,9 @@ class Core:
     health: Health
     admission: Admission
     reinsertion: Reinsertion
+    sealing: Sealing | None = None
     store: bytes = b""
+    sealed_as: bytes = NOT_SEALED
     next_sequence: int = 1
     durable_sequence: int = 0
     filled_segments: int = 0
@@ -84,10 +93,10 @@ class Core:
             return self.admission.admits(key, stored_bytes)
 
     def helper(self) -> ThreadPoolExecutor:
-        """Return the one thread that works while another waits for the device."""
+        """Return the threads that work while another waits for the device; mostly there is one."""
         with self._helper_lock:
             if self._helper is None:
-                self._helper = ThreadPoolExecutor(1, thread_name_prefix="ssd-tier")
+                self._helper = ThreadPoolExecutor(_HELPERS, thread_name_prefix="ssd-tier")
             return self._helper
 
     def stop_helper(self) -> None:
@@ -97,7 +106,14 @@ class Core:
                 self._helper.shutdown(wait=False)
 
     @classmethod
-    def of(cls, config: SsdTierConfig, engine: Engine, folder: Folder, clock: Clock) -> Core:
+    def of(
+        cls,
+        config: SsdTierConfig,
+        engine: Engine,
+        folder: Folder,
+        clock: Clock,
+        sealing: Sealing | None = None,
+    ) -> Core:
         """Return the state of a store that has not been opened yet."""
         layout, counters = Layout.of(config), Counters()
         return cls(
@@ -113,6 +129,7 @@ class Core:
             health=Health(clock, config.errors_until_read_only, config.read_only_retry_s),
             admission=config.admission(),
             reinsertion=config.reinsertion(),
+            sealing=sealing,
         )
 
     def deadline(self, seconds: float) -> Deadline:

@@ -23,6 +23,8 @@ class Counts:
     misses_late                              no answer by the deadline: forgotten
     misses_refused                           the store was closed, or there was no memory
     misses_foreign                           stored with other attributes than asked for
+    misses_sealed                            did not open, by a wrong byte or for want of its
+                                             tenant's key: never returned, forgotten
     puts                                     blocks offered; the sum of the next six
     puts_written, puts_unchanged             stored now; stored already, byte for byte
     puts_not_admitted, puts_too_large        refused by policy; by size
@@ -55,6 +57,7 @@ class Counts:
     misses_late: int = 0
     misses_refused: int = 0
     misses_foreign: int = 0
+    misses_sealed: int = 0
     puts: int = 0
     puts_written: int = 0
     puts_unchanged: int = 0

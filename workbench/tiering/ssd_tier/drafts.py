@@ -15,7 +15,13 @@ from workbench.tiering.async_io.buffers import address
 from workbench.tiering.async_io.engine import PAGE_BYTES
 from workbench.tiering.ssd_tier.buffer_pool import BufferPool
 from workbench.tiering.ssd_tier.checksum import PAYLOAD_SUM_BYTES
-from workbench.tiering.ssd_tier.frame import KEY_BYTES, Attributes, Kind, frame_pages
+from workbench.tiering.ssd_tier.frame import (
+    KEY_BYTES,
+    NO_CONTENT,
+    Attributes,
+    Kind,
+    frame_pages,
+)
 
 NO_ATTRIBUTES = Attributes(plain_bytes=0)
 _NO_SUM = bytes(PAYLOAD_SUM_BYTES)
@@ -31,6 +37,8 @@ class Draft:
     pages : memoryview              the header's page, then the payload's unless ``rest`` has them
     rest : tuple of memoryview      payload that is written from where the caller has it
     flags : int                     what the index is to know about it (index.EVER_READ ...)
+    content : bytes                 recognises the bytes that are sealed (sealing.py)
+    unsealed : memoryview or None   payload that is sealed into ``pages`` once its place is known
     """
 
     kind: Kind
@@ -41,6 +49,8 @@ class Draft:
     pages: memoryview
     rest: tuple[memoryview, ...] = ()
     flags: int = 0
+    content: bytes = NO_CONTENT
+    unsealed: memoryview | None = None
 
     @property
     def n_pages(self) -> int:
@@ -71,6 +81,17 @@ def draft_block(
         np.copyto(place[:stored_bytes], np.frombuffer(value, np.uint8))
         place[stored_bytes:] = 0
     return Draft(Kind.BLOCK, key, attributes, stored_bytes, checksum, pages, rest)
+
+
+def draft_unsealed(
+    pool: BufferPool, key: bytes, value: memoryview, content: bytes, attributes: Attributes
+) -> Draft:
+    """Stage a block that is sealed when it is placed: the value must not change until then."""
+    n_bytes = value.nbytes
+    pages = pool.lease(frame_pages(n_bytes) * PAGE_BYTES)
+    np.frombuffer(pages, np.uint8)[PAGE_BYTES + n_bytes :] = 0
+    fields = (Kind.BLOCK, key, attributes, n_bytes, _NO_SUM, pages)
+    return Draft(*fields, content=content, unsealed=value)
 
 
 def draft_tombstone(pool: BufferPool, key: bytes) -> Draft:

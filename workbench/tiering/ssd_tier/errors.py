@@ -39,6 +39,10 @@ class StoreDamagedError(StorageError):
     """A file is there that cannot be this store's, and that is not ours to remove."""
 
 
+class StoreSealedError(StorageError):
+    """The store is sealed and was opened without keys, or the other way round, or with others."""
+
+
 class StoreRolledBackError(StorageError):
     """The store is older than the pin that was kept outside it, or is another store."""
 

@@ -25,10 +25,14 @@ HEADER_BYTES = 256
 KEY_BYTES = FINGERPRINT_BYTES = 32
 TENANT_BYTES = 16
 # docs/ssd_tier_format.md says what each field is; the last one is the sum of all before it.
-HEADER = struct.Struct("<8sIHH16sIIQQQ32s32s16sQQ16s72xQ")
+HEADER = struct.Struct("<8sIHH16sIIQQQ32s32s16sQQ16s16s56sQ")
 _SUM = struct.Struct("<Q")
 _SUM_AT = HEADER_BYTES - _SUM.size
-_ATTRIBUTES = struct.Struct("<32s16sHQ")
+_ATTRIBUTES = struct.Struct("<32s16sHQ16s")
+CONTENT_BYTES, SEAL_BYTES = 16, 56
+# What a plain store writes where a sealed one says how.
+NO_CONTENT, NO_SEAL = bytes(CONTENT_BYTES), bytes(SEAL_BYTES)
+_CHECKSUM_AT = 160
 
 assert HEADER.size == HEADER_BYTES
 
@@ -77,7 +81,11 @@ class Attributes:
 
 
 class Header(NamedTuple):
-    """The fields of a frame's header, in their order on disk (magic, version and sum apart)."""
+    """The fields of a frame's header, in their order on disk (magic, version and sum apart).
+
+    ``content`` recognises the bytes that were sealed, ``seal`` says how they are opened; both are
+    opaque here (sealing.py), and zeros in a plain store.
+    """
 
     kind: Kind
     codec: int
@@ -93,6 +101,8 @@ class Header(NamedTuple):
     plain_bytes: int
     stored_bytes: int
     checksum: bytes
+    content: bytes = NO_CONTENT
+    seal: bytes = NO_SEAL
 
     def attributes(self) -> Attributes:
         """Return what the rooms above said about the block."""
@@ -100,7 +110,7 @@ class Header(NamedTuple):
 
     def attributes_sum(self) -> int:
         """Return their 64-bit sum, see `attributes_sum`."""
-        fields = (self.fingerprint, self.tenant, self.codec, self.plain_bytes)
+        fields = (self.fingerprint, self.tenant, self.codec, self.plain_bytes, self.content)
         return header_sum(_ATTRIBUTES.pack(*fields))
 
     def n_pages(self) -> int:
@@ -118,18 +128,22 @@ def payload_pages(stored_bytes: int) -> int:
     return -(-stored_bytes // PAGE_BYTES)
 
 
-def attributes_sum(attributes: Attributes, stored_bytes: int) -> int:
+def attributes_sum(attributes: Attributes, stored_bytes: int, content: bytes = NO_CONTENT) -> int:
     """Return the 64-bit sum by which the index recognises a block's attributes."""
     plain = stored_bytes if attributes.plain_bytes is None else attributes.plain_bytes
-    return header_sum(
-        _ATTRIBUTES.pack(attributes.fingerprint, attributes.tenant, attributes.codec, plain)
-    )
+    fields = (attributes.fingerprint, attributes.tenant, attributes.codec, plain, content)
+    return header_sum(_ATTRIBUTES.pack(*fields))
 
 
 def pack(header: Header) -> bytes:
     """Return the 256 bytes of a header."""
     raw = HEADER.pack(MAGIC, FORMAT_VERSION, *header, 0)[:_SUM_AT]
     return raw + _SUM.pack(header_sum(raw))
+
+
+def bound_fields(header: Header) -> bytes:
+    """Return the 160 bytes in front of the checksum: all that is known before bytes are sealed."""
+    return HEADER.pack(MAGIC, FORMAT_VERSION, *header, 0)[:_CHECKSUM_AT]
 
 
 def write_header(page: memoryview, header: Header) -> None:

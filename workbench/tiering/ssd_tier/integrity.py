@@ -83,6 +83,7 @@ def _sums(core: Core) -> list[str]:
     counts = core.counters.read()
     misses = counts.misses_absent + counts.misses_damaged + counts.misses_failed
     misses += counts.misses_late + counts.misses_refused + counts.misses_foreign
+    misses += counts.misses_sealed
     puts = counts.puts_written + counts.puts_unchanged + counts.puts_not_admitted
     puts += counts.puts_too_large + counts.puts_failed + counts.puts_refused
     sums = (

@@ -17,6 +17,8 @@ SNAPSHOT = "index"
 SNAPSHOT_TEMP = "index.new"
 LOCK = "lock"
 LOCK_BYTES = 32
+# Of a sealed store; the keys' own room bounds it, it is not part of the capacity.
+KEYS = "keys"
 _SEGMENT = "segment-"
 # A segment's row in a snapshot.
 SEGMENT_ROW_BYTES = 24

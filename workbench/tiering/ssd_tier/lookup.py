@@ -23,6 +23,7 @@ _COUNTERS = {
     Failure.DAMAGED: "misses_damaged",
     Failure.FAILED: "misses_failed",
     Failure.LATE: "misses_late",
+    Failure.SEALED: "misses_sealed",
 }
 
 

@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 from workbench.tiering.async_io.engine import StorageError
 from workbench.tiering.ssd_tier.core import Core
-from workbench.tiering.ssd_tier.errors import StoreRolledBackError
+from workbench.tiering.ssd_tier.errors import StoreRolledBackError, StoreSealedError
+from workbench.tiering.ssd_tier.layout import KEYS
 from workbench.tiering.ssd_tier.pin import Pin
 from workbench.tiering.ssd_tier.recovery import recover
 from workbench.tiering.ssd_tier.segment_files import (
@@ -20,8 +21,10 @@ from workbench.tiering.ssd_tier.segment_files import (
     enter_segments,
     find_segments,
     identify,
+    keys_named,
 )
-from workbench.tiering.ssd_tier.segment_header import Use
+from workbench.tiering.ssd_tier.segment_header import NOT_SEALED, Use
+from workbench.tiering.ssd_tier.side_file import SideFile
 from workbench.tiering.ssd_tier.snapshot import Snapshot
 from workbench.tiering.ssd_tier.snapshot_file import find_snapshot, publish, remove_leftovers
 
@@ -41,12 +44,33 @@ def open_store(core: Core, new_uuid: Callable[[], bytes], pin: Pin | None) -> No
         snapshot_store = None if snapshot is None else snapshot.header.store
         owner = identify(found, snapshot_store)
         core.store = owner or new_uuid()
+        core.sealed_as = _unlock(core, found)
         if snapshot_store != core.store:
             snapshot = None
         _bring_up(core, found, snapshot, pin, is_new=owner is None)
     except BaseException:
         _close_files(core, found)
+        if core.sealing is not None:
+            core.sealing.close()
         raise
+
+
+def _unlock(core: Core, found: dict[int, FoundSegment]) -> bytes:
+    """Return which keys the store is sealed with; refuse keys it has not, and none where it has."""
+    named = keys_named(found)
+    if core.sealing is None:
+        if named not in (None, NOT_SEALED) or KEYS in core.device.folder.names():
+            raise StoreSealedError(
+                "the store is sealed: give the key it was made with (--key-file, or the variable "
+                "WORKBENCH_KEY_FILE), or another folder"
+            )
+        return NOT_SEALED
+    if named == NOT_SEALED:
+        raise StoreSealedError(
+            "the store is not sealed, and a key was given: leave the key away, or give another "
+            "folder, where a sealed store can be made"
+        )
+    return core.sealing.unlock(SideFile(core.device.engine, core.device.folder, KEYS), named)
 
 
 def _bring_up(

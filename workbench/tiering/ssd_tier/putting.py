@@ -13,10 +13,11 @@ from typing import NamedTuple
 from workbench.tiering.ssd_tier.checksum import payload_sum
 from workbench.tiering.ssd_tier.core import Core
 from workbench.tiering.ssd_tier.deadline import Deadline
-from workbench.tiering.ssd_tier.drafts import Draft, draft_block, draft_tombstone
-from workbench.tiering.ssd_tier.frame import Attributes, attributes_sum
+from workbench.tiering.ssd_tier.drafts import Draft, draft_block, draft_tombstone, draft_unsealed
+from workbench.tiering.ssd_tier.frame import NO_CONTENT, Attributes, attributes_sum
 from workbench.tiering.ssd_tier.index import Entry
 from workbench.tiering.ssd_tier.rooms import keep_spare, make_index_room, open_next
+from workbench.tiering.ssd_tier.sealing import SealError
 from workbench.tiering.ssd_tier.snapshot_file import publish
 from workbench.tiering.ssd_tier.writer import append, condemn
 
@@ -33,11 +34,15 @@ class Offer(NamedTuple):
 
 
 class _Chosen(NamedTuple):
-    """An offer that is to be written: its number among the offers, and its sum."""
+    """An offer that is to be written: its number among the offers, and what recognises its bytes.
+
+    That is the sum of what is stored, or in a sealed store, where it is not yet known, `content`.
+    """
 
     number: int
     offer: Offer
     checksum: bytes
+    content: bytes
 
 
 def put_all(core: Core, offers: Sequence[Offer], deadline: Deadline) -> list[bool]:
@@ -66,24 +71,39 @@ def _choose(core: Core, offers: Sequence[Offer], stored: list[bool]) -> list[_Ch
     """Return what is to be written; note in ``stored`` what need not be."""
     chosen = []
     for number, offer in enumerate(offers):
-        checksum = payload_sum(offer.value)
         if offer.value.nbytes > core.layout.value_bytes_max:
             core.counters.add(puts=1, puts_too_large=1)
-        elif _is_stored(core, offer, checksum):
+            continue
+        try:
+            one = _recognised(core, number, offer)
+        except SealError:
+            core.counters.add(puts=1, puts_failed=1)
+            continue
+        if _is_stored(core, one):
             core.counters.add(puts=1, puts_unchanged=1)
             stored[number] = True
         elif not core.admits(offer.key, offer.value.nbytes):
             core.counters.add(puts=1, puts_not_admitted=1)
         else:
-            chosen.append(_Chosen(number, offer, checksum))
+            chosen.append(one)
     return chosen
 
 
-def _is_stored(core: Core, offer: Offer, checksum: bytes) -> bool:
+def _recognised(core: Core, number: int, offer: Offer) -> _Chosen:
+    if core.sealing is None:
+        return _Chosen(number, offer, payload_sum(offer.value), NO_CONTENT)
+    content = core.sealing.mark(offer.attributes.tenant, offer.key, offer.value)
+    return _Chosen(number, offer, b"", content)
+
+
+def _is_stored(core: Core, one: _Chosen) -> bool:
+    offer = one.offer
     entry = core.index.get(offer.key)
-    if entry is None or entry.checksum != checksum or entry.stored_bytes != offer.value.nbytes:
+    if entry is None or entry.stored_bytes != offer.value.nbytes:
         return False
-    return entry.attributes == attributes_sum(offer.attributes, offer.value.nbytes)
+    if core.sealing is None and entry.checksum != one.checksum:
+        return False
+    return entry.attributes == attributes_sum(offer.attributes, offer.value.nbytes, one.content)
 
 
 def _parts(chosen: Sequence[_Chosen]) -> list[list[_Chosen]]:
@@ -102,12 +122,16 @@ def _parts(chosen: Sequence[_Chosen]) -> list[list[_Chosen]]:
 def _stage(core: Core, part: Sequence[_Chosen]) -> list[Draft] | None:
     """Lay blocks out as frames; None if there is no memory for them."""
     try:
-        return [
-            draft_block(core.pool, offer.key, offer.value, checksum, offer.attributes)
-            for _, offer, checksum in part
-        ]
+        return [_draft(core, one) for one in part]
     except MemoryError:
         return None
+
+
+def _draft(core: Core, one: _Chosen) -> Draft:
+    _, offer, checksum, content = one
+    if core.sealing is None:
+        return draft_block(core.pool, offer.key, offer.value, checksum, offer.attributes)
+    return draft_unsealed(core.pool, offer.key, offer.value, content, offer.attributes)
 
 
 def _write(core: Core, drafts: Sequence[Draft], deadline: Deadline) -> list[bool]:

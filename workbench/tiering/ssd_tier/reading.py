@@ -25,12 +25,14 @@ from workbench.tiering.ssd_tier.core import Core
 from workbench.tiering.ssd_tier.deadline import Deadline
 from workbench.tiering.ssd_tier.frame import (
     HEADER_BYTES,
+    NO_SEAL,
     BadFrameError,
     Header,
     Kind,
     unpack,
 )
 from workbench.tiering.ssd_tier.index import Entry
+from workbench.tiering.ssd_tier.sealing import SealError
 
 # From so many bytes on blocks are summed while the rest is under way.
 _SHARED_BYTES = 2 << 20
@@ -44,6 +46,7 @@ class Failure(enum.Enum):
     DAMAGED = "damaged"
     FAILED = "failed"
     LATE = "late"
+    SEALED = "sealed"
 
 
 class Frame(NamedTuple):
@@ -57,7 +60,14 @@ class Frame(NamedTuple):
     payload: memoryview
 
     def wire(self) -> tuple[memoryview, memoryview]:
-        """Return the bytes to send: header, then payload, as they lie on disk."""
+        """Return the bytes to send: header, then payload, as they lie on disk.
+
+        Raises
+        ------
+        SealError   if they lie there sealed: the payload was opened, and is another one now
+        """
+        if self.header.seal != NO_SEAL:
+            raise SealError("the block lies on disk sealed, its payload here is open")
         return self.pages[:HEADER_BYTES], self.payload
 
 
@@ -84,7 +94,7 @@ class Landing(NamedTuple):
 def load(
     core: Core, wanted: Sequence[Wanted], deadline: Deadline, on_frame: OnFrame | None = None
 ) -> list[Frame | Failure]:
-    """Read and verify blocks, in their order.
+    """Read, verify and open blocks, in their order.
 
     Parameters
     ----------
@@ -109,50 +119,92 @@ class _Arrivals:
         self._on_frame = on_frame
         self._landings = _landings(core, wanted)
         self._errors: Sequence[StorageError | None] = [None] * len(wanted)
-        self._n_taken = 0
-        self._lock = threading.Lock()
-        self.answers: list[Frame | Failure] = [Failure.FAILED] * len(wanted)
+        # Blocks that arrived, of these taken to be checked, and told of; each from the first on.
+        self._n_whole = self._n_taken = self._n_told = 0
+        self._ended = False
+        self._changed = threading.Condition()
+        self._checked: list[Frame | Failure | None] = [None] * len(wanted)
+
+    @property
+    def answers(self) -> list[Frame | Failure]:
+        """Return what came of each block, once all were read."""
+        return [Failure.FAILED if answer is None else answer for answer in self._checked]
 
     def read(self, deadline: Deadline) -> None:
         """Read every block and check it: large ones while others are under way."""
         batch = [landing.request for landing in self._landings]
         is_large = sum([one.entry.stored_bytes for one in self._wanted]) >= _SHARED_BYTES
-        on_whole = self._check_and_tell if is_large else None
-        self._errors = self._core.device.submit(batch, deadline, on_whole)
-        # The last blocks arrive all at once.
-        is_shared = is_large and len(batch) - self._n_taken > 1
-        other = self._core.helper().submit(self._check, len(batch)) if is_shared else None
-        self._check(len(batch))
-        # One that was busy with somebody else has nothing left to do here.
-        if other is not None and not other.cancel():
-            other.result()
+        other = None
+        try:
+            # One thread sums faster than any disk reads; opening sealed blocks takes two.
+            if is_large and self._core.sealing is not None:
+                other = self._core.helper().submit(self._follow)
+            on_whole = self._arrive if is_large else None
+            self._errors = self._core.device.submit(batch, deadline, on_whole)
+            self._end(len(batch))
+            # The last blocks arrive all at once.
+            if other is None and is_large and self._n_whole - self._n_taken > 1:
+                other = self._core.helper().submit(self._follow)
+            self._follow()
+        finally:
+            self._end(self._n_whole)
+            # One that was busy with somebody else has nothing left to do here.
+            if other is not None and not other.cancel():
+                other.result()
 
-    def _check_and_tell(self, n_whole: int) -> None:
-        for number in range(self._n_taken, n_whole):
-            self._check(number + 1)
-            answer = self.answers[number]
-            if self._on_frame and not (isinstance(answer, Frame) and self._on_frame(answer)):
+    def _arrive(self, n_whole: int) -> None:
+        """Check what has arrived, and tell of the first blocks that are good."""
+        with self._changed:
+            self._n_whole = n_whole
+            self._changed.notify()
+        while self._check_next():
+            self._tell()
+
+    def _tell(self) -> None:
+        while self._on_frame and self._n_told < self._n_whole:
+            answer = self._checked[self._n_told]
+            if not isinstance(answer, Frame):
+                return
+            self._n_told += 1
+            if not self._on_frame(answer):
                 self._on_frame = None
 
-    def _check(self, n_whole: int) -> None:
-        """Check the blocks up to this number that nobody has taken."""
-        while (number := self._take(n_whole)) < n_whole:
-            self.answers[number] = self._answer(number)
+    def _end(self, n_whole: int) -> None:
+        with self._changed:
+            self._n_whole, self._ended = n_whole, True
+            self._changed.notify_all()
 
-    def _take(self, n_whole: int) -> int:
-        with self._lock:
+    def _follow(self) -> None:
+        """Check blocks as they arrive, until no more come."""
+        while self._check_next() or not self._ended:
+            with self._changed:
+                self._changed.wait_for(lambda: self._ended or self._n_taken < self._n_whole)
+
+    def _check_next(self) -> bool:
+        """Check a block that is whole and that nobody has taken; return whether there was one."""
+        with self._changed:
             number = self._n_taken
-            self._n_taken = max(number, min(number + 1, n_whole))
-        return number
+            if number == self._n_whole:
+                return False
+            self._n_taken += 1
+        self._checked[number] = self._answer(number)
+        return True
 
     def _answer(self, number: int) -> Frame | Failure:
         error, one = self._errors[number], self._wanted[number]
         if error is not None:
             return Failure.LATE if isinstance(error, DeadlineError) else Failure.FAILED
         try:
-            return verify(self._core.store, one.key, one.entry, self._landings[number])
+            if self._core.sealing is None:
+                return verify(self._core.store, one.key, one.entry, self._landings[number])
+            # What opens is whole: the seal covers every byte, and a sum would cost a fifth more.
+            frame = identify(self._core.store, one.key, one.entry, self._landings[number])
+            self._core.sealing.open(frame.header, frame.payload)
         except BadFrameError:
             return Failure.DAMAGED
+        except SealError:
+            return Failure.SEALED
+        return frame
 
 
 def _landings(core: Core, wanted: Sequence[Wanted]) -> list[Landing]:
@@ -194,6 +246,14 @@ def verify(store: bytes, key: bytes, entry: Entry, landing: Landing) -> Frame:
     ------
     BadFrameError   if it is not
     """
+    frame = identify(store, key, entry, landing)
+    if payload_sum(landing.payload) != entry.checksum:
+        raise BadFrameError("the stored bytes are damaged")
+    return frame
+
+
+def identify(store: bytes, key: bytes, entry: Entry, landing: Landing) -> Frame:
+    """Return the frame if its header is the one that the index means; BadFrameError if not."""
     header = unpack(landing.pages)
     expected = (Kind.BLOCK, store, entry.segment, entry.page, entry.sequence, key)
     expected_bytes = (entry.stored_bytes, entry.checksum, entry.attributes)
@@ -201,6 +261,4 @@ def verify(store: bytes, key: bytes, entry: Entry, landing: Landing) -> Frame:
     found_bytes = (header.stored_bytes, header.checksum, header.attributes_sum())
     if found != expected or found_bytes != expected_bytes:
         raise BadFrameError("another frame lies here")
-    if payload_sum(landing.payload) != entry.checksum:
-        raise BadFrameError("the stored bytes are damaged")
     return Frame(header, landing.pages, landing.payload)

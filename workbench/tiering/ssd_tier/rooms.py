@@ -167,7 +167,7 @@ def _move(core: Core, blocks: Sequence[tuple[bytes, Entry]], deadline: Deadline)
     for some in _batches(blocks):
         frames = load(core, [Wanted(key, entry) for key, entry in some], deadline)
         whole = [
-            (_draft_again(frame, entry), entry)
+            (_draft_again(frame, entry, core.sealing is not None), entry)
             for frame, (_, entry) in zip(frames, some, strict=True)
             if isinstance(frame, Frame)
         ]
@@ -198,8 +198,11 @@ def _batches(blocks: Sequence[tuple[bytes, Entry]]) -> list[list[tuple[bytes, En
     return batches
 
 
-def _draft_again(frame: Frame, entry: Entry) -> Draft:
-    """Return the frame as a draft: same buffer, same payload, a new header to come."""
+def _draft_again(frame: Frame, entry: Entry, is_sealed: bool) -> Draft:
+    """Return the frame as a draft: same buffer, same payload, a new header to come.
+
+    A sealed one was opened: it is sealed again, for the place where it will lie.
+    """
     header = frame.header
     return Draft(
         kind=Kind.BLOCK,
@@ -208,6 +211,8 @@ def _draft_again(frame: Frame, entry: Entry) -> Draft:
         stored_bytes=header.stored_bytes,
         checksum=header.checksum,
         pages=frame.pages,
+        content=header.content,
+        unsealed=frame.payload if is_sealed else None,
         flags=entry.flags & EVER_READ,
     )
 

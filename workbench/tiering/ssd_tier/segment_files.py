@@ -118,6 +118,22 @@ def identify(found: dict[int, FoundSegment], snapshot_store: bytes | None) -> by
     return owner
 
 
+def keys_named(found: dict[int, FoundSegment]) -> bytes | None:
+    """Return the id of the keys that the segments name; None if there is no store yet.
+
+    Raises
+    ------
+    StoreDamagedError   if they do not all name the same
+    """
+    named = {segment.header.sealed_as for segment in found.values() if segment.header is not None}
+    if len(named) > 1:
+        raise StoreDamagedError(
+            f"the segments name {len(named)} different keys; files of several stores were mixed: "
+            "put them apart again"
+        )
+    return named.pop() if named else None
+
+
 def _refuse_unknown(found: dict[int, FoundSegment], snapshot_store: bytes | None) -> None:
     for number, segment in found.items():
         # Zeros are what a creation leaves that was cut short.
@@ -205,7 +221,8 @@ def _write_headers(
     batch = []
     for segment in segments:
         segment.epoch = core.take_sequence()
-        header = SegmentHeader(use, core.store, segment.number, layout.segment_pages, segment.epoch)
+        place = (segment.number, layout.segment_pages, segment.epoch)
+        header = SegmentHeader(use, core.store, *place, core.sealed_as)
         page = core.pool.lease(PAGE_BYTES)
         page[:] = pack(header)
         places = (0, (layout.segment_pages - 1) * PAGE_BYTES)

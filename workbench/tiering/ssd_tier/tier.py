@@ -2,7 +2,7 @@
 
 Follows: a tier may forget, it may never lie: everything that goes wrong below is a miss and a
 counter. One writer at a time, any number of readers, from any threads.
-Leaves out: what blocks mean, compression, encryption (the rooms beside this one).
+Leaves out: what blocks mean, compression, how blocks are sealed (the rooms beside this one).
 
 What survives
     a killed process    every put and delete that returned
@@ -38,6 +38,7 @@ from workbench.tiering.ssd_tier.opening import open_store
 from workbench.tiering.ssd_tier.pin import Pin
 from workbench.tiering.ssd_tier.putting import Offer, delete, put_all
 from workbench.tiering.ssd_tier.reading import Frame
+from workbench.tiering.ssd_tier.sealing import Sealing
 from workbench.tiering.ssd_tier.snapshot_file import publish
 from workbench.tiering.ssd_tier.stats import StoreStats, gather
 
@@ -80,6 +81,7 @@ class SsdTier(Closing):
         clock: Clock | None = None,
         new_uuid: Callable[[], bytes] = _new_uuid,
         pin: Pin | None = None,
+        sealing: Sealing | None = None,
     ) -> SsdTier:
         """Make a store in a folder, or recover the one that is there.
 
@@ -90,12 +92,14 @@ class SsdTier(Closing):
         engine : Engine or None    stays open when the tier is closed; None: the best there is
         clock, new_uuid            for tests
         pin : Pin or None          what an earlier `pin` returned: refuse an older state
+        sealing : Sealing or None  seals and opens what is stored (the room beside: encryption); a
+                                   sealed store opens with its own keys only, a plain one with none
 
         Raises
         ------
         UsageError       if the configuration makes no sense
         StorageError     in one of the kinds of errors.py: in use, other version, other geometry,
-                         damaged, rolled back; or if files cannot be made
+                         damaged, rolled back, sealed; or if files cannot be made
 
         Cost    40 ms for 100,000 blocks after a clean stop, a few seconds after a lost index.
         """
@@ -113,7 +117,7 @@ class SsdTier(Closing):
                 engine = default_engine()
                 undo.callback(engine.close)
                 owned.append(engine)
-            core = Core.of(config, engine, folder, clock or RealClock())
+            core = Core.of(config, engine, folder, clock or RealClock(), sealing)
             open_store(core, new_uuid, pin)
             tier = cls(core, lock, owned)
             undo.pop_all()
@@ -277,6 +281,8 @@ class SsdTier(Closing):
                 publish(core, deadline)
             core.closed = True
         core.stop_helper()
+        if core.sealing is not None:
+            core.sealing.close()
         for segment in core.table.segments:
             with contextlib.suppress(StorageError):
                 core.device.engine.forget(segment.file)

@@ -6,19 +6,24 @@ Leaves out: finding room (rooms.py) and making it last (durability.py).
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 
 from workbench.phases import Phase
 from workbench.tiering.async_io.engine import PAGE_BYTES, DeadlineError, Request, StorageError
+from workbench.tiering.ssd_tier.checksum import payload_sum
 from workbench.tiering.ssd_tier.core import Core
 from workbench.tiering.ssd_tier.deadline import Deadline
 from workbench.tiering.ssd_tier.drafts import Draft
 from workbench.tiering.ssd_tier.frame import Header, write_header
 from workbench.tiering.ssd_tier.index import Entry
+from workbench.tiering.ssd_tier.sealing import SealError
 from workbench.tiering.ssd_tier.segments import Segment
 from workbench.tiering.ssd_tier.strays import Stray
 
 _WRITES = Phase("tier writes")
+# From so many bytes on a second thread seals some of them.
+_SHARED_BYTES = 2 << 20
 
 
 @_WRITES.timed
@@ -33,19 +38,59 @@ def append(core: Core, drafts: Sequence[Draft], deadline: Deadline) -> list[Entr
     segment = core.table.open
     if segment is None:
         return []
-    entries, batch = [], []
+    placed = []
     for draft in drafts:
         if draft.n_pages > core.table.room_pages():
             break
-        header = _place(core, segment, draft)
-        entries.append(_entry(header, draft.flags))
-        offset = header.page * PAGE_BYTES
-        batch.append(Request("write", segment.file, offset, draft.pages, draft.rest))
-    errors = core.device.submit(batch, deadline)
+        placed.append((draft, _place(core, segment, draft)))
+    unsealed = _seal_all(core, placed)
+    batch = []
+    for number, (draft, header) in enumerate(placed):
+        write_header(draft.pages, header)
+        if number not in unsealed:
+            offset = header.page * PAGE_BYTES
+            batch.append(Request("write", segment.file, offset, draft.pages, draft.rest))
+    moved = iter(core.device.submit(batch, deadline))
     return [
-        _settle(core, segment, draft, entry, error)
-        for draft, entry, error in zip(drafts, entries, errors, strict=False)
+        _settle(core, segment, draft, header, unsealed.get(number) or next(moved))
+        for number, (draft, header) in enumerate(placed)
     ]
+
+
+def _seal_all(core: Core, placed: list[tuple[Draft, Header]]) -> dict[int, SealError]:
+    """Seal what is to be sealed, on two threads if it is much; return by number what cannot be."""
+    todo = deque(n for n, (draft, _) in enumerate(placed) if draft.unsealed is not None)
+    failures: dict[int, SealError] = {}
+
+    def seal_some() -> None:
+        while todo:
+            try:
+                number = todo.popleft()
+            except IndexError:
+                # The other thread took the last one.
+                return
+            draft, header = placed[number]
+            try:
+                placed[number] = (draft, _sealed(core, draft, header))
+            except SealError as error:
+                failures[number] = error
+
+    is_shared = sum(placed[number][0].stored_bytes for number in todo) >= _SHARED_BYTES
+    other = core.helper().submit(seal_some) if is_shared else None
+    seal_some()
+    # One that was busy with somebody else has nothing left to do here.
+    if other is not None and not other.cancel():
+        other.result()
+    return failures
+
+
+def _sealed(core: Core, draft: Draft, header: Header) -> Header:
+    """Seal a draft's payload into its pages for the place it has now; return the whole header."""
+    assert core.sealing is not None
+    assert draft.unsealed is not None
+    stored = draft.pages[PAGE_BYTES : PAGE_BYTES + draft.stored_bytes]
+    seal = core.sealing.seal(header, draft.unsealed, stored)
+    return header._replace(checksum=payload_sum(stored), seal=seal)
 
 
 def _place(core: Core, segment: Segment, draft: Draft) -> Header:
@@ -66,8 +111,8 @@ def _place(core: Core, segment: Segment, draft: Draft) -> Header:
         plain_bytes=draft.stored_bytes if plain is None else plain,
         stored_bytes=draft.stored_bytes,
         checksum=draft.checksum,
+        content=draft.content,
     )
-    write_header(draft.pages, header)
     segment.end_page += draft.n_pages
     return header
 
@@ -85,12 +130,14 @@ def _entry(header: Header, flags: int) -> Entry:
 
 
 def _settle(
-    core: Core, segment: Segment, draft: Draft, entry: Entry, error: StorageError | None
+    core: Core, segment: Segment, draft: Draft, header: Header, error: StorageError | None
 ) -> Entry | None:
+    entry = _entry(header, draft.flags)
     if error is None:
         core.health.wrote()
         return entry
-    core.health.failed(error)
+    if not isinstance(error, SealError):
+        core.health.failed(error)
     stray = stray_of(core, draft.key, entry)
     stray.promised = False
     # The device may still be at it: whatever is written there now may be overwritten later.

@@ -47,7 +47,7 @@ class BlockKeys:
         self._base = hashlib.sha256(b"".join(_LENGTH.pack(len(field)) + field for field in fields))
         self.attributes = Attributes(
             fingerprint=_digest(b"fingerprint", fingerprint, geometry.dtype.encode(), sizes),
-            tenant=_digest(b"tenant", tenant)[:TENANT_BYTES],
+            tenant=tenant_tag(tenant),
             codec=codec,
         )
 
@@ -72,6 +72,11 @@ class BlockKeys:
             parent = self.key(parent, token_ids[start : start + size])
             keys.append(parent)
         return keys
+
+
+def tenant_tag(tenant: bytes) -> bytes:
+    """Return the 16 bytes by which the SSD tier tells a tenant's blocks; nothing of its secret."""
+    return _digest(b"tenant", tenant)[:TENANT_BYTES]
 
 
 def pack_ids(token_ids: Sequence[int]) -> bytes:

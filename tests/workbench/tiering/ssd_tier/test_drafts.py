@@ -15,6 +15,7 @@ from workbench.tiering.ssd_tier.drafts import (
     draft_block,
     draft_mark,
     draft_tombstone,
+    draft_unsealed,
 )
 from workbench.tiering.ssd_tier.frame import Attributes, Kind
 
@@ -77,3 +78,13 @@ def test_tombstones_and_marks_are_one_page_without_payload() -> None:
     for draft in (tombstone, mark):
         assert (draft.n_pages, draft.stored_bytes, draft.rest) == (1, 0, ())
         assert draft.pages.nbytes == PAGE_BYTES
+
+
+@pytest.mark.parametrize("n_bytes", [0, 1, 4095, 4096, 9000])
+def test_what_is_to_be_sealed_is_not_copied_and_zeros_follow_its_place(n_bytes: int) -> None:
+    value = memoryview(block(1, 0, n_bytes))
+    draft = draft_unsealed(dirty_pool(), KEY, value, b"c" * 16, Attributes(tenant=b"t" * 16))
+    assert draft.unsealed is value
+    assert (draft.content, draft.stored_bytes, draft.rest) == (b"c" * 16, n_bytes, ())
+    assert draft.pages.nbytes == draft.n_pages * PAGE_BYTES
+    assert not any(draft.pages[PAGE_BYTES + n_bytes :])

@@ -19,6 +19,7 @@ from workbench.tiering.ssd_tier.frame import (
     Header,
     Kind,
     attributes_sum,
+    bound_fields,
     frame_pages,
     pack,
     payload_pages,
@@ -41,6 +42,8 @@ HEADER = Header(
     plain_bytes=0xB8B7B6B5B4B3B2B1,
     stored_bytes=5000,
     checksum=bytes(range(0xC0, 0xD0)),
+    content=bytes(range(0xD0, 0xE0)),
+    seal=bytes(range(0x10, 0x48)),
 )
 # Worked out by hand from the format, little-endian throughout; the sum comes behind.
 BODY = bytes.fromhex(
@@ -59,7 +62,10 @@ BODY = bytes.fromhex(
     "b1b2b3b4b5b6b7b8"  # plain bytes
     "8813000000000000"  # stored bytes
     "c0c1c2c3c4c5c6c7c8c9cacbcccdcecf"  # the payload's sum
-) + bytes(72)
+    "d0d1d2d3d4d5d6d7d8d9dadbdcdddedf"  # what recognises its plain bytes
+    "101112131415161718191a1b1c1d1e1f202122232425262728292a2b"  # how it is sealed
+    "2c2d2e2f303132333435363738393a3b3c3d3e3f4041424344454647"
+)
 
 
 def sealed(body: bytes) -> bytes:
@@ -83,12 +89,24 @@ def random_header(rng: random.Random) -> Header:
         plain_bytes=rng.getrandbits(64),
         stored_bytes=rng.getrandbits(64),
         checksum=rng.randbytes(16),
+        content=rng.randbytes(16),
+        seal=rng.randbytes(56),
     )
 
 
 def test_the_layout_is_the_one_on_disk():
     assert len(BODY) == HEADER_BYTES - 8 == 248
     assert pack(HEADER) == sealed(BODY)
+
+
+def test_a_plain_frame_has_zeros_where_a_sealed_one_says_how():
+    plain = Header(*HEADER[:-2])
+    assert pack(plain) == sealed(BODY[:176] + bytes(72))
+
+
+def test_what_is_bound_is_all_in_front_of_the_sum():
+    assert bound_fields(HEADER) == BODY[:160]
+    assert bound_fields(HEADER._replace(checksum=bytes(16), seal=bytes(56))) == BODY[:160]
 
 
 def test_every_header_comes_back():
@@ -206,6 +224,13 @@ def test_attributes_differ_in_their_sum_if_they_differ_in_anything():
         Attributes(b"f" * 32, b"t" * 16, 7, 101),
     ]
     assert len({attributes_sum(one, 50) for one in (base, *others)}) == 5
+
+
+def test_a_header_s_sum_is_of_what_was_said_and_of_what_recognises_the_bytes():
+    header = HEADER._replace(plain_bytes=77)
+    said = header.attributes()
+    assert header.attributes_sum() == attributes_sum(said, 5000, header.content)
+    assert header.attributes_sum() != attributes_sum(said, 5000)
 
 
 def test_no_plain_length_means_the_stored_one():

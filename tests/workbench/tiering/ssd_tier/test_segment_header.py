@@ -13,7 +13,12 @@ from workbench.tiering.ssd_tier.frame import HEADER_BYTES, BadFrameError
 from workbench.tiering.ssd_tier.segment_header import SegmentHeader, Use, pack, unpack
 
 HEADER = SegmentHeader(
-    Use.USED, b"0123456789abcdef", 0x14131211, 0x2827262524232221, 0x3837363534333231
+    use=Use.USED,
+    store=b"0123456789abcdef",
+    number=0x14131211,
+    n_pages=0x2827262524232221,
+    epoch=0x3837363534333231,
+    sealed_as=b"keys' own number",
 )
 # Worked out by hand from the format, little-endian throughout; the sum comes behind.
 BODY = bytes.fromhex(
@@ -25,7 +30,8 @@ BODY = bytes.fromhex(
     "00000000"  # nothing
     "2122232425262728"  # pages
     "3132333435363738"  # epoch
-) + bytes(192)
+    "6b65797327206f776e206e756d626572"  # which keys
+) + bytes(176)
 
 
 def sealed(body: bytes) -> bytes:
@@ -35,6 +41,10 @@ def sealed(body: bytes) -> bytes:
 def test_the_layout_is_the_one_on_disk():
     assert len(BODY) == 248
     assert pack(HEADER) == sealed(BODY)
+
+
+def test_a_plain_store_s_segments_name_no_keys():
+    assert pack(SegmentHeader(*HEADER[:-1])) == sealed(BODY[:56] + bytes(192))
 
 
 def test_a_header_fills_one_page():
@@ -47,7 +57,7 @@ def test_every_header_comes_back():
     for use in Use:
         for _ in range(200):
             numbers = rng.getrandbits(32), rng.getrandbits(64), rng.getrandbits(64)
-            header = SegmentHeader(use, rng.randbytes(16), *numbers)
+            header = SegmentHeader(use, rng.randbytes(16), *numbers, rng.randbytes(16))
             assert unpack(pack(header), "segment-00000") == header
 
 
