@@ -11,7 +11,13 @@ import pytest
 
 from workbench.errors import UsageError
 from workbench.tiering.kv_geometry import KVGeometry
-from workbench.tiering.tiered_kv_cache.block_key import ROOT, BlockKeys, frame_key, frame_keys, pack_ids
+from workbench.tiering.tiered_kv_cache.block_key import (
+    ROOT,
+    BlockKeys,
+    frame_key,
+    frame_keys,
+    pack_ids,
+)
 from workbench.tiering.tiered_kv_cache.layout import BlockLayout
 
 LAYOUT = BlockLayout(KVGeometry(5, 2, 4, "float16"), 4, 2)

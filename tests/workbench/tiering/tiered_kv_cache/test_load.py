@@ -36,12 +36,12 @@ def gate(monkeypatch):
     gate = threading.Semaphore(0)
     real = ColdTier.get
 
-    def get(cold, frames, on_hits):
+    def get(cold, frames, on_hits=None):
         here = []
         for number in sorted({one.frame for one in frames}):
             assert gate.acquire(timeout=30)
             here += real(cold, [one for one in frames if one.frame == number])
-            if all(here):
+            if on_hits is not None and all(here):
                 on_hits(len(here))
         return here
 
