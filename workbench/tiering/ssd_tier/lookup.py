@@ -50,7 +50,7 @@ def look_up(
         entries = core.index.get_many([keys[i] for i in open_ones])
         known = [(i, entry) for i, entry in zip(open_ones, entries, strict=True) if entry]
         steps["misses_absent"] += len(open_ones) - len(known)
-        wanted = [Wanted(keys[i], entry, buffers[i]) for i, entry in known]
+        wanted = [Wanted._make((keys[i], entry, buffers[i])) for i, entry in known]
         on_frame = _Hits(on_hits, keys, attributes) if on_hits is not None else None
         loaded, on_hits = load(core, wanted, deadline, on_frame), None
         open_ones = []

@@ -227,6 +227,12 @@ class SsdTier(Closing):
         self._refuse_fork()
         return not self._core.closed and _key(key) in self._core.index
 
+    def contains_all(self, keys: Iterable[bytes]) -> bool:
+        """Return whether all of some blocks are in the index."""
+        self._refuse_fork()
+        index = self._core.index
+        return not self._core.closed and all(_key(key) in index for key in keys)
+
     def stored_bytes(self, key: bytes) -> int | None:
         """Return the length of a block's stored bytes, None if it is not in the index."""
         self._refuse_fork()

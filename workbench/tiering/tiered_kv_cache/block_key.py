@@ -18,6 +18,7 @@ from workbench.tiering.tiered_kv_cache.layout import BlockLayout
 
 _LENGTH = struct.Struct("<Q")
 _LAYOUT = struct.Struct("<6Q")
+_TAIL = struct.Struct("<I")
 # The parent of a sequence's first block.
 ROOT = bytes(KEY_BYTES)
 _KEY_LENGTH = _LENGTH.pack(KEY_BYTES)
@@ -104,7 +105,13 @@ def frame_key(key: bytes, frame: int) -> bytes:
     The block's key with the frame's number folded into its last four bytes: as unlikely to meet
     another block's as 28 bytes of SHA-256 are, and cheaper than another sum.
     """
-    return key[:-4] + (int.from_bytes(key[-4:], "little") ^ frame).to_bytes(4, "little")
+    return key[:-4] + _TAIL.pack(int.from_bytes(key[-4:], "little") ^ frame)
+
+
+def frame_keys(key: bytes, n_frames: int) -> list[bytes]:
+    """Return the keys of a block's first frames (`frame_key`)."""
+    head, tail = key[:-4], int.from_bytes(key[-4:], "little")
+    return [head + _TAIL.pack(tail ^ frame) for frame in range(n_frames)]
 
 
 _BIG_ENDIAN = struct.pack("=I", 1) != struct.pack("<I", 1)

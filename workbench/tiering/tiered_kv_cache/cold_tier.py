@@ -13,7 +13,7 @@ from typing import NamedTuple
 from workbench.tiering.async_io.engine import StorageError
 from workbench.tiering.ssd_tier import Attributes, SsdTier
 from workbench.tiering.ssd_tier.lookup import OnHits
-from workbench.tiering.tiered_kv_cache.block_key import frame_key
+from workbench.tiering.tiered_kv_cache.block_key import frame_key, frame_keys
 from workbench.tiering.tiered_kv_cache.layout import BlockLayout
 from workbench.tiering.tiered_kv_cache.slab import Bytes
 
@@ -46,8 +46,7 @@ class ColdTier:
 
     def contains(self, key: bytes) -> bool:
         """Return whether all frames of a block are in the SSD tier's index."""
-        contains = self._ssd.contains
-        return all(contains(frame_key(key, frame)) for frame in range(self._n_frames))
+        return self._ssd.contains_all(frame_keys(key, self._n_frames))
 
     def put(self, blocks: Sequence[tuple[bytes, Sequence[Bytes]]]) -> list[bool]:
         """Write blocks, each a key and its frames; return which are stored whole.

@@ -45,7 +45,7 @@ class CacheConfig:
     geometry: KVGeometry
     hot_bytes: int
     block_tokens: int = BLOCK_TOKENS
-    frame_layers: int = 6
+    frame_layers: int = 10
     policy: Callable[[int], Policy[bytes]] = Lru
     write: Callable[[], WritePolicy] = WriteThrough
     high_watermark_frac: float = 0.95

@@ -74,7 +74,7 @@ class BlockLayout:
 
     geometry: KVGeometry
     block_tokens: int = BLOCK_TOKENS
-    frame_layers: int = 6
+    frame_layers: int = 10
 
     def __post_init__(self) -> None:
         problems = []

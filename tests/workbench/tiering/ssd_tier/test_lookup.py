@@ -16,7 +16,7 @@ from workbench.tiering.async_io.engine import DEFAULT_DEADLINE_S, Completion, On
 from workbench.tiering.async_io.fault_io import FaultIO
 from workbench.tiering.async_io.faults import Fault, Faults
 from workbench.tiering.async_io.sim_disk import SimDisk
-from workbench.tiering.ssd_tier import Attributes, SsdTier
+from workbench.tiering.ssd_tier import Attributes, SsdTier, reading
 from workbench.tiering.ssd_tier.counters import Counts
 
 
@@ -248,3 +248,23 @@ def test_a_block_that_never_stands_still_is_a_miss_in_the_end() -> None:
     assert misses_by_cause(tier.stats().counts) == {"damaged": 1}
     engine.meanwhile.clear()
     assert tier.get(key_of(1)) == block(1, 3), "three attempts; the newest block is still there"
+
+
+@pytest.mark.parametrize(
+    ("absent", "foreign", "most"), [(None, None, 6), (2, None, 2), (0, None, 0), (None, 3, 3)]
+)
+def test_hits_are_told_in_order_up_to_the_first_miss(
+    monkeypatch: pytest.MonkeyPatch, absent: int | None, foreign: int | None, most: int
+) -> None:
+    monkeypatch.setattr(reading, "_SHARED_BYTES", 1)
+    store, mine = open_faulty(), Attributes(codec=7)
+    for number in range(6):
+        attributes = Attributes(codec=8) if number == foreign else mine
+        if number != absent:
+            assert store.tier.put(key_of(number), block(number), attributes)
+    told: list[int] = []
+    keys = [key_of(number) for number in range(6)]
+    found = store.tier.get_many(keys, None, mine, told.append)
+    assert [view is not None for view in found] == [n not in (absent, foreign) for n in range(6)]
+    assert told == list(range(1, len(told) + 1))
+    assert len(told) == most

@@ -436,3 +436,11 @@ def test_prometheus_has_every_counter_and_gauge_once(tier: SsdTier) -> None:
     assert "ssd_tier_hits_total 1" in lines
     assert "ssd_tier_puts_written_total 2" in lines
     assert f"ssd_tier_disk_bytes {tier.stats().disk_bytes}" in lines
+
+
+def test_all_of_some_blocks_are_there_or_not(any_tier: SsdTier) -> None:
+    assert any_tier.contains_all([])
+    assert any_tier.put(key_of(1), b"one")
+    assert any_tier.put(key_of(2), b"two")
+    assert any_tier.contains_all([key_of(2), key_of(1)])
+    assert not any_tier.contains_all([key_of(1), key_of(3)])

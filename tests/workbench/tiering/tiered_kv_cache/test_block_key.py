@@ -11,7 +11,13 @@ import pytest
 
 from workbench.errors import UsageError
 from workbench.tiering.kv_geometry import KVGeometry
-from workbench.tiering.tiered_kv_cache.block_key import ROOT, BlockKeys, frame_key, pack_ids
+from workbench.tiering.tiered_kv_cache.block_key import (
+    ROOT,
+    BlockKeys,
+    frame_key,
+    frame_keys,
+    pack_ids,
+)
 from workbench.tiering.tiered_kv_cache.layout import BlockLayout
 
 LAYOUT = BlockLayout(KVGeometry(5, 2, 4, "float16"), 4, 2)
@@ -88,6 +94,7 @@ def test_what_is_no_token_id_is_named(bad):
 def test_frames_have_keys_of_their_own():
     key = bytes(range(32))
     keys = [frame_key(key, frame) for frame in range(300)]
+    assert frame_keys(key, 300) == keys
     assert keys[0] == key
     assert len(set(keys)) == 300
     assert {one[:28] for one in keys} == {key[:28]}

@@ -15,10 +15,10 @@ from workbench.tiering.tiered_kv_cache.layout import BlockLayout
 def test_the_real_model_at_fp16_by_hand():
     layout = BlockLayout(KVGeometry(30, 3, 64, "float16"))
     assert layout.layer_bytes == 2 * 64 * 3 * 64 * 2
-    assert layout.n_frames == 5
+    assert layout.n_frames == 3
     assert layout.block_bytes == 64 * 23_040
-    assert layout.places(7).k == layout.frame_bytes + layout.layer_bytes
-    assert layout.places(7).v - layout.places(7).k == 64 * 3 * 64 * 2
+    assert layout.places(11).k == layout.frame_bytes + layout.layer_bytes
+    assert layout.places(11).v - layout.places(11).k == 64 * 3 * 64 * 2
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])
