@@ -3,13 +3,14 @@
 Follows: what the header says of a block (store, place, epoch, sequence, key, model, tenant, codec,
 lengths) is authenticated with it, so no frame opens in another's place or name; only its sum and
 the tag itself stand outside. A tenant without a key is a miss.
-Leaves out: metadata: keys, lengths and times of writing can be read without any key. A copy of the
-whole folder put back is an older state, not a forged one (`pin` recognises it).
+Leaves out: metadata: keys, lengths and the order of writing can be read without any key. A copy of
+the whole folder that is put back is an older state, not a forged one (`pin` recognises it).
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import struct
 
 from workbench.tiering.encryption.cipher import TAG_BYTES, decrypt, encrypt, wipe
@@ -38,6 +39,7 @@ class StoreSealing:
         """Keep the master key; the store's own keys come with `unlock`."""
         self._master = master
         self._keys: StoreKeys | None = None
+        self._pid = os.getpid()
         self._lanes = Lanes()
         self._sub_keys = SubKeys()
         self._mark_keys: dict[Secret, Secret] = {}
@@ -49,8 +51,13 @@ class StoreSealing:
 
         Raises
         ------
-        KeyTableError   if they are missing, damaged, another store's or under another master
+        KeyTableError   if they are missing, damaged, another store's or under another master, or
+                        another store is open with this sealing
         """
+        if self._keys is not None:
+            raise KeyTableError(
+                "a store is open with this sealing already; make another one for each store"
+            )
         keys = StoreKeys.load(file, self._master)
         if keys is None and sealed_as is not None:
             raise KeyTableError(
@@ -64,7 +71,7 @@ class StoreSealing:
                 f"{file.name}: the table of keys is another store's; put back the one that belongs "
                 "to this folder"
             )
-        self._keys = keys
+        self._keys, self._pid = keys, os.getpid()
         self._forget()
         return keys.id
 
@@ -104,10 +111,13 @@ class StoreSealing:
 
     @property
     def keys(self) -> StoreKeys:
-        """Return the store's keys; SealError while no store is open with them."""
+        """Return the store's keys; SealError while no store is open with them, and after a fork."""
         keys = self._keys
         if keys is None:
             raise SealError("no store is open with this sealing; open one first")
+        if os.getpid() != self._pid:
+            # The child has not the store's lock: two processes must not write its keys.
+            raise SealError("the store was opened before a fork; open another one in this process")
         return keys
 
     def tenant(self, name: str) -> Tenant:
@@ -125,6 +135,16 @@ class StoreSealing:
         is_purged = tag is not None and self.keys.purge(tag, self._master)
         self._forget()
         return is_purged
+
+    def rotate(self, master: MasterKey) -> None:
+        """Let another master key open the store from now on; no block is rewritten.
+
+        Raises
+        ------
+        StorageError   if the table of keys cannot be written; the old one is in force then
+        """
+        self.keys.rotate(master)
+        self._master = master
 
     def _forget(self) -> None:
         self._lanes.clear()

@@ -157,8 +157,12 @@ class _Arrivals:
         with self._changed:
             self._n_whole = n_whole
             self._changed.notify()
-        while self._check_next():
+        # Arrivals come one by one: the newest is the other thread's, if there is one, or it would
+        # find nothing to do.
+        n_left = 0 if self._core.sealing is None else 1
+        while self._n_whole - self._n_taken > n_left and self._check_next():
             self._tell()
+        self._tell()
 
     def _tell(self) -> None:
         while self._on_frame and self._n_told < self._n_whole:

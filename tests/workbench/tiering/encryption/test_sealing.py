@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import traceback
 from dataclasses import replace
 
@@ -528,3 +529,32 @@ def test_flipped_bits_are_misses_whether_the_store_was_closed_or_killed():
             found = {key: damaged.get(key) for key in blocks}
             assert all(value in (None, blocks[key]) for key, value in found.items())
             assert list(found.values()).count(None) <= 1
+
+
+def test_one_sealing_is_for_one_open_store():
+    _, sealing = open_sealed(new_disk())
+    other = new_disk()
+    with pytest.raises(KeyTableError, match="make another one"):
+        open_small(other, other, sealing=sealing)
+    assert "keys" not in other.names()
+
+
+def test_a_forked_child_neither_seals_nor_writes_keys():
+    disk = new_disk()
+    _, sealing = open_sealed(disk)
+    header, stored = sealed(sealing, header_of(), plain_of(1))
+    child = os.fork()
+    if child == 0:
+        refused = 0
+        for attempt in (
+            lambda: sealing.tenant("new"),
+            lambda: sealing.seal(header, memoryview(plain_of(1)), memoryview(stored)),
+            lambda: sealing.open(header, memoryview(stored)),
+        ):
+            try:
+                attempt()
+            except SealError:
+                refused += 1
+        os._exit(refused)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+    assert opened(sealing, header, stored) == plain_of(1)
