@@ -21,6 +21,7 @@ from workbench.benchmark.inference_bars import INFERENCE_BENCHMARKS
 from workbench.benchmark.kv_cache_bars import KV_CACHE_BENCHMARKS
 from workbench.benchmark.storage_bars import STORAGE_BENCHMARKS
 from workbench.benchmark.store_bars import STORE_BENCHMARKS
+from workbench.benchmark.unified_bars import UNIFIED_BENCHMARKS
 from workbench.benchmark.weights_bars import WEIGHTS_BENCHMARKS
 from workbench.errors import UsageError
 from workbench.tiering.kv_geometry import SEED
@@ -92,6 +93,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         *INFERENCE_BENCHMARKS,
         *KV_CACHE_BENCHMARKS,
         *CACHE_BENCHMARKS,
+        *UNIFIED_BENCHMARKS,
     )
 }
 

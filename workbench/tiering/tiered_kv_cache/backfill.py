@@ -17,7 +17,7 @@ from workbench.tiering.tiered_kv_cache.found import Tier
 from workbench.tiering.tiered_kv_cache.loading import Fill, LoadJob
 
 # Blocks asked for at once: what is under way when both ends meet is computed all the same.
-_STEP_BLOCKS = 2
+_STEP_BLOCKS = 1
 
 
 class Backfill(Closing):
