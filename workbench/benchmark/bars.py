@@ -22,6 +22,7 @@ from workbench.benchmark.kv_cache_bars import KV_CACHE_BENCHMARKS
 from workbench.benchmark.sealing_bars import SEALING_BENCHMARKS
 from workbench.benchmark.storage_bars import STORAGE_BENCHMARKS
 from workbench.benchmark.store_bars import STORE_BENCHMARKS
+from workbench.benchmark.unified_bars import UNIFIED_BENCHMARKS
 from workbench.benchmark.weights_bars import WEIGHTS_BENCHMARKS
 from workbench.errors import UsageError
 from workbench.tiering.kv_geometry import SEED
@@ -94,6 +95,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         *KV_CACHE_BENCHMARKS,
         *CACHE_BENCHMARKS,
         *SEALING_BENCHMARKS,
+        *UNIFIED_BENCHMARKS,
     )
 }
 

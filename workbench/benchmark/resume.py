@@ -9,7 +9,7 @@ Leaves out: loading the model, which both ways need (model_load.py), and many te
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -24,7 +24,7 @@ from workbench.inference.llama import LlamaModel, available_threads
 from workbench.tiering.async_io.residency import drop_cache
 from workbench.tiering.memory import MIB
 from workbench.tiering.ssd_tier import SsdTier, SsdTierConfig
-from workbench.tiering.tiered_kv_cache import CacheConfig, TieredKVCache
+from workbench.tiering.tiered_kv_cache import BlockLayout, CacheConfig, TieredKVCache
 
 # Case names.
 RESUMED, RECOMPUTED, RESTORED = "resume from the SSD", "compute again", "restore from the SSD"
@@ -52,8 +52,8 @@ class Store:
         ------
         MediumError   if it could not be stored
         """
-        self._model, self._ssd, self._plan = model, ssd, plan
-        self.ids = ids
+        self._plan = plan
+        self.model, self.ssd, self.ids = model, ssd, ids
         # Seconds from the question to the first logits, by length.
         self.recomputed_s: dict[int, float] = {}
         with self._cache(ssd) as cache, cache.sequence() as sequence:
@@ -73,16 +73,16 @@ class Store:
 
     def resume(self, n_tokens: int) -> float:
         """Return the seconds from the question to the first logits behind a text on the SSD."""
-        with self._cache(self._ssd) as cache:
+        with self.cold_cache() as cache:
             start = perf_counter()
             with cache.load(self.ids[:n_tokens]) as load:
                 self._require(load.wait(), n_tokens)
-                self._model.forward([FIRST_ID], load.sequence)
+                self.model.forward([FIRST_ID], load.sequence)
                 return perf_counter() - start
 
     def restore(self, n_tokens: int) -> float:
         """Return the seconds until all keys and values are in memory again."""
-        with self._cache(self._ssd) as cache:
+        with self.cold_cache() as cache:
             start = perf_counter()
             with cache.load(self.ids[:n_tokens]) as load:
                 self._require(load.wait(), n_tokens)
@@ -92,12 +92,21 @@ class Store:
         """Return the seconds from the question to the first logits with nothing cached."""
         with self._cache(None) as cache, cache.sequence() as sequence:
             start = perf_counter()
-            self._model.forward([*self.ids[:n_tokens], FIRST_ID], sequence)
+            self.model.forward([*self.ids[:n_tokens], FIRST_ID], sequence)
             return perf_counter() - start
+
+    def cold_cache(self) -> AbstractContextManager[TieredKVCache]:
+        """Open a cache that has nothing in memory, and the text on the SSD."""
+        return self._cache(self.ssd)
+
+    def n_bytes(self, n_tokens: int) -> int:
+        """Return the bytes of so many tokens' keys and values, in whole blocks' shares."""
+        layout = BlockLayout(self.model.kv_geometry(self._plan.dtype))
+        return n_tokens * layout.block_bytes // layout.block_tokens
 
     @contextmanager
     def _cache(self, ssd: SsdTier | None) -> Iterator[TieredKVCache]:
-        geometry = self._model.kv_geometry(self._plan.dtype)
+        geometry = self.model.kv_geometry(self._plan.dtype)
         config = CacheConfig(geometry, 1)
         n_blocks = -(-max(self._plan.lengths) // config.block_tokens) + _SPARE_BLOCKS
         config = CacheConfig(
@@ -108,8 +117,8 @@ class Store:
             staging_bytes=8 * MIB,
             write_queue_blocks=n_blocks,
         )
-        with TieredKVCache(config, ssd, fingerprint=self._model.fingerprint) as cache:
-            self._model.use_cache(cache.layout)
+        with TieredKVCache(config, ssd, fingerprint=self.model.fingerprint) as cache:
+            self.model.use_cache(cache.layout)
             yield cache
 
     def _require(self, n_found: int, n_tokens: int) -> None:
@@ -121,7 +130,13 @@ class Store:
 
 
 @contextmanager
-def stored(model_path: Path, folder: Path, plan: ResumePlan, seed: int = 0) -> Iterator[Store]:
+def stored(
+    model_path: Path,
+    folder: Path,
+    plan: ResumePlan,
+    seed: int = 0,
+    tier: type[SsdTier] = SsdTier,
+) -> Iterator[Store]:
     """Open the model and an SSD tier in a folder, compute the text and yield it.
 
     Raises
@@ -134,7 +149,7 @@ def stored(model_path: Path, folder: Path, plan: ResumePlan, seed: int = 0) -> I
     with LlamaModel.open(model_path) as model:
         capacity = _capacity(model, plan)
         config = SsdTierConfig(capacity, segment_bytes=_SEGMENT_BYTES, pool_bytes=32 * MIB)
-        with SsdTier.open(folder, config) as ssd:
+        with tier.open(folder, config) as ssd:
             if not ssd.stats().engine.direct:
                 raise MediumError(
                     "the store's reads go through the page cache; choose a store folder on a disk "

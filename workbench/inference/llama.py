@@ -143,6 +143,11 @@ class LlamaModel(Closing):
         last: Floats = self._forward.logits(first, 1)[0].copy()
         return last
 
+    def prefill(self, token_ids: Sequence[int], sequence: KVSequence) -> None:
+        """Pass tokens through the model for their keys and values alone; else as `forward`."""
+        for batch in self._batches(token_ids, sequence):
+            self._run(batch, sequence)
+
     def logits(self, token_ids: Sequence[int], sequence: KVSequence) -> Iterator[Floats]:
         """Pass tokens through the model; yield the logits of all of them, some rows at a time.
 

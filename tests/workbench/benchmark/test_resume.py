@@ -24,9 +24,9 @@ PLAN = ResumePlan(lengths=(30, 64, 130), rounds=10)
 def test_every_length_comes_back_from_the_device(tmp_path, disk_folder, dtype):
     with stored(write_model(tmp_path), disk_folder, ResumePlan((30, 64, 130), 10, dtype)) as text:
         for n_tokens in PLAN.lengths:
-            before = text._ssd.stats().engine.read_bytes
+            before = text.ssd.stats().engine.read_bytes
             assert text.resume(n_tokens) > 0
-            assert text._ssd.stats().engine.read_bytes > before
+            assert text.ssd.stats().engine.read_bytes > before
             assert text.recompute(n_tokens) > 0
         assert list(text.recomputed_s) == [30, 64, 130]
         assert sorted(text.recomputed_s.values()) == list(text.recomputed_s.values())

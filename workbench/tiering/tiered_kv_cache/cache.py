@@ -13,6 +13,7 @@ from typing import NamedTuple
 from workbench.errors import UsageError
 from workbench.tiering.closing import Closing
 from workbench.tiering.ssd_tier import SsdTier
+from workbench.tiering.tiered_kv_cache.backfill import Backfill
 from workbench.tiering.tiered_kv_cache.block_key import ROOT, BlockKeys
 from workbench.tiering.tiered_kv_cache.cold_tier import ColdTier
 from workbench.tiering.tiered_kv_cache.config import CacheConfig
@@ -144,6 +145,16 @@ class TieredKVCache(Closing):
             if fills and core.behind is not None:
                 core.behind.loader.start(LoadJob(fills, None))
         return len(fills)
+
+    def backfill(self, token_ids: Sequence[int]) -> Backfill:
+        """Begin to bring the known prefix into memory from its last block to its first.
+
+        Only full blocks; `CachedSequence.attach` goes on with those that are here.
+        """
+        self._require_open()
+        with self._core.changed:
+            keys = self._keys.chain(token_ids)
+            return Backfill(self._core, keys[: len(self._core.directory.match(keys))])
 
     def block_keys(self, token_ids: Sequence[int]) -> list[bytes]:
         """Return the keys of the full blocks of a token list."""

@@ -167,6 +167,11 @@ class Core:
         if self.behind is not None:
             self.behind.loader.wait_for(keys, frame, timeout_s)
 
+    def is_whole(self, key: bytes) -> bool:
+        """Return whether all of a block is in memory. The lock is held."""
+        is_hot = self.directory.slot(key) is not None
+        return is_hot and not self.is_coming(key, self.layout.n_frames - 1)
+
     def copy_block(self, slot: int, source: int | bytes) -> None:
         """Copy a block, by its slot or its key, from whichever tier has it into an open slot.
 

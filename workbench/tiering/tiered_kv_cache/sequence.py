@@ -162,6 +162,34 @@ class CachedSequence(Closing):
                 self._blocks.seal(number, self._core.keys.key(self._blocks.key(number - 1), ids))
             self._core.settle()
 
+    def attach(self, token_ids: Sequence[int]) -> int:
+        """Go on with blocks of the next tokens that are in memory; return how many tokens they are.
+
+        None, unless the sequence ends with a full block.
+
+        Raises
+        ------
+        UsageError   for a bad token id, or while tokens of an earlier call are not stored
+        """
+        self._require_settled()
+        core, size = self._core, self._layout.block_tokens
+        if self._n_tokens % size:
+            return 0
+        keys: list[bytes] = []
+        with core.changed:
+            parent = self._blocks.key(len(self._blocks) - 1)
+            for start in range(0, len(token_ids) - size + 1, size):
+                parent = core.keys.key(parent, token_ids[start : start + size])
+                if not core.is_whole(parent):
+                    break
+                keys.append(parent)
+            core.directory.use(keys)
+            self._blocks.take(keys)
+        n_tokens = len(keys) * size
+        self._token_ids += token_ids[:n_tokens]
+        self._n_tokens += n_tokens
+        return n_tokens
+
     # Reading
 
     def runs(self, layer: int) -> Iterator[LayerRun]:

@@ -1,0 +1,1 @@
+"""One budget and one set of decisions over all tiers."""
