@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 
 from workbench.tiering.ssd_tier import Attributes, SsdTier
+from workbench.tiering.ssd_tier.lookup import OnHits
 
 
 class SlowTier(SsdTier):
@@ -27,8 +28,9 @@ class SlowTier(SsdTier):
         keys: Sequence[bytes],
         buffers: Sequence[memoryview | None] | None = None,
         attributes: Attributes | None = None,
+        on_hits: OnHits | None = None,
     ) -> list[memoryview | None]:
-        """Answer as the tier does, but not sooner than the rate allows."""
+        """Answer as the tier does, but not sooner than the rate allows; ``on_hits`` is not told."""
         start = time.perf_counter()
         payloads = super().get_many(keys, buffers, attributes)
         n_bytes = sum(payload.nbytes for payload in payloads if payload is not None)
