@@ -1,0 +1,323 @@
+"""One connection to one server: fetch, store and ask for blocks, each within the op time-out.
+
+Follows: valkey-py's connections for logging in and TLS, without its pools, clients and retries; a
+connection whose reply is late, strange or cut off is closed, so that no later request gets it.
+Leaves out: threads (workers.py), and whether the server is worth asking (node.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import ssl
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from valkey.connection import Connection, UnixDomainSocketConnection
+from valkey.exceptions import TimeoutError as ValkeyTimeoutError
+from valkey.exceptions import ValkeyError
+
+from workbench.tiering.distributed_tier.address import Endpoint
+from workbench.tiering.distributed_tier.config import MAX_VALUE_BYTES, NetworkTierConfig
+from workbench.tiering.distributed_tier.counters import Counters
+from workbench.tiering.distributed_tier.miss import Miss, MissError
+from workbench.tiering.distributed_tier.replies import Replies, ServerError
+from workbench.tiering.distributed_tier.wire_form import (
+    check_payload,
+    chunk_name,
+    chunks,
+    n_chunks,
+    read_header,
+)
+from workbench.tiering.ssd_tier.buffer_pool import BufferPool
+from workbench.tiering.ssd_tier.frame import HEADER_BYTES, Header
+
+PROBE_KEY = bytes(32)
+# Chunks asked for ahead: enough to hide the round trip, too few to fill a socket with requests.
+_AHEAD = 8
+_MISS_OF = {
+    "LOADING": Miss.LOADING,
+    "MASTERDOWN": Miss.LOADING,
+    "MOVED": Miss.MOVED,
+    "ASK": Miss.MOVED,
+    "CLUSTERDOWN": Miss.MOVED,
+    "TRYAGAIN": Miss.MOVED,
+    "WRONGTYPE": Miss.WRONG_TYPE,
+}
+
+
+class Arrived(NamedTuple):
+    """A block that came, verified: its header and its stored bytes, read-only."""
+
+    header: Header
+    stored: memoryview
+
+
+class Opening(NamedTuple):
+    """What it takes to connect.
+
+    Attributes
+    ----------
+    config : NetworkTierConfig
+    tls : SSLContext or None      None: plaintext
+    counters : Counters
+    pool : BufferPool             memory for blocks
+    connect_s, op_s : float       time-outs
+    """
+
+    config: NetworkTierConfig
+    tls: ssl.SSLContext | None
+    counters: Counters
+    pool: BufferPool
+    connect_s: float
+    op_s: float
+
+
+class _TlsConnection(Connection):
+    """A connection that trusts what its context trusts, and nothing else."""
+
+    def __init__(self, tls: ssl.SSLContext, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._tls = tls
+
+    def _connect(self) -> socket.socket:
+        plain = super()._connect()
+        try:
+            plain.settimeout(self.socket_connect_timeout)
+            return self._tls.wrap_socket(plain, server_hostname=self.host)
+        except BaseException:
+            plain.close()
+            raise
+
+
+class Link:
+    """A connection that is made when it is needed. For one thread."""
+
+    def __init__(self, endpoint: Endpoint, opening: Opening) -> None:
+        """Remember where to connect."""
+        self.endpoint = endpoint
+        self._opening = opening
+        self._namespace = opening.config.namespace.encode()
+        self._op_s = opening.op_s
+        self._replies = Replies(0)
+        self._connection: Connection | UnixDomainSocketConnection | None = None
+
+    def fetch(self, key: bytes, limit_bytes: int) -> Arrived:
+        """Return a block of at most so many stored bytes, verified.
+
+        Raises
+        ------
+        MissError   saying why there is none
+        """
+        with self._asking() as connection:
+            connection.send_command("GET", chunk_name(self._namespace, key, 0))
+            header, stored, first = self._first_chunk(key, limit_bytes)
+            total = n_chunks(header, first)
+            if total > 1:
+                self._other_chunks(connection, key, stored, first)
+        check_payload(header, stored)
+        return Arrived(header, stored.toreadonly())
+
+    def _first_chunk(self, key: bytes, limit_bytes: int) -> tuple[Header, memoryview, int]:
+        replies = self._replies
+        n_bytes = replies.value_bytes()
+        if n_bytes is None:
+            raise MissError(Miss.ABSENT)
+        first = n_bytes - HEADER_BYTES
+        if n_bytes > MAX_VALUE_BYTES or first > limit_bytes:
+            self.close()
+            raise MissError(Miss.TOO_LARGE, f"a value of {n_bytes} bytes")
+        raw = memoryview(bytearray(min(n_bytes, HEADER_BYTES)))
+        replies.read_value(raw)
+        try:
+            if first < 0:
+                raise MissError(Miss.DAMAGED, f"a value of {n_bytes} bytes is no frame")
+            header = read_header(raw, key)
+            if header.stored_bytes > limit_bytes:
+                raise MissError(Miss.TOO_LARGE, f"a block of {header.stored_bytes} bytes")
+            n_chunks(header, first)
+        except MissError:
+            replies.skip_value(max(0, first))
+            replies.end_value()
+            raise
+        stored = self._opening.pool.lease(header.stored_bytes)
+        replies.read_value(stored[:first])
+        replies.end_value()
+        return header, stored, first
+
+    def _other_chunks(
+        self, connection: Connection | UnixDomainSocketConnection, key: bytes, stored: memoryview,
+        size: int,
+    ) -> None:  # fmt: skip
+        total = -(-stored.nbytes // size)
+        names = [chunk_name(self._namespace, key, number) for number in range(total)]
+        asked = 1
+        for number in range(1, total):
+            self._replies.let_until(time.monotonic() + self._op_s)
+            while asked < min(total, number + _AHEAD):
+                connection.send_command("GET", names[asked])
+                asked += 1
+            place = stored[number * size : (number + 1) * size]
+            n_bytes = self._replies.value_bytes()
+            if n_bytes != place.nbytes:
+                # The replies that are still to come are not worth waiting for.
+                self.close()
+                why = Miss.PARTIAL if n_bytes is None else Miss.DAMAGED
+                raise MissError(why, f"chunk {number} of {total}: {n_bytes} bytes")
+            self._replies.read_value(place)
+            self._replies.end_value()
+
+    def store(self, key: bytes, framed: memoryview) -> None:
+        """Store a frame; its first chunk last, so that whoever sees it sees the others too.
+
+        Raises
+        ------
+        ServerError   if the server refused a chunk
+        MissError     if it could not be asked
+        """
+        config = self._opening.config
+        ttl_ms = max(1, round(config.ttl_s * 1e3))
+        values = list(enumerate(chunks(framed, config.chunk_bytes)))
+        with self._asking(tell_errors=True) as connection:
+            for number, value in reversed(values):
+                self._replies.let_until(time.monotonic() + self._op_s)
+                name = chunk_name(self._namespace, key, number)
+                connection.send_command("SET", name, value, "PX", ttl_ms)
+                self._replies.read_response()
+
+    def known(self, keys: Sequence[bytes]) -> list[bool]:
+        """Return which blocks the server has a first chunk of; asked in one go."""
+        names = [chunk_name(self._namespace, key, 0) for key in keys]
+        with self._asking() as connection:
+            requests = connection.pack_commands([("EXISTS", name) for name in names])
+            connection.send_packed_command(requests)
+            answers: list[bool | MissError] = [self._is_known() for _ in names]
+        for answer in answers:
+            if isinstance(answer, MissError) and answer.why is not Miss.MOVED:
+                raise answer
+        return [answer is True for answer in answers]
+
+    def _is_known(self) -> bool | MissError:
+        """Return one answer; an error among them must not leave the others unread."""
+        try:
+            return bool(self._replies.read_response())
+        except ServerError as error:
+            return MissError(_MISS_OF.get(error.code, Miss.DENIED), str(error))
+
+    def probe(self) -> None:
+        """Ask for a key that is not there: proof of life that every user may ask for.
+
+        Raises
+        ------
+        MissError   unless the server answered as one that serves
+        """
+        try:
+            self.fetch(PROBE_KEY, 0)
+        except MissError as error:
+            if error.why in (Miss.LATE, Miss.FAILED, Miss.LOADING):
+                raise
+
+    def command(self, *words: str | bytes | int) -> Any:
+        """Return the small reply to any command.
+
+        Raises
+        ------
+        ServerError, MissError
+        """
+        with self._asking(tell_errors=True) as connection:
+            connection.send_command(*words)
+            return self._replies.read_response()
+
+    def close(self) -> None:
+        """Close the connection; the next request makes another one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.disconnect()
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._opening.counters.add(connections_dropped=1)
+        self.close()
+
+    @contextlib.contextmanager
+    def _asking(
+        self, tell_errors: bool = False
+    ) -> Iterator[Connection | UnixDomainSocketConnection]:
+        """Give the connection for one request, and turn what goes wrong into a MissError."""
+        try:
+            connection = self._open()
+            self._replies.let_until(time.monotonic() + self._op_s)
+            yield connection
+        except ServerError as error:
+            # The reply was whole: the connection is good.
+            if tell_errors:
+                raise
+            raise MissError(_MISS_OF.get(error.code, Miss.DENIED), str(error)) from error
+        except (TimeoutError, ValkeyTimeoutError) as error:
+            self._drop()
+            raise MissError(Miss.LATE, f"no answer within {self._op_s * 1e3:g} ms") from error
+        except (OSError, ValkeyError) as error:
+            self._drop()
+            raise MissError(Miss.FAILED, str(error)) from error
+
+    def _open(self) -> Connection | UnixDomainSocketConnection:
+        if self._connection is not None and self._is_stale():
+            self._drop()
+        if self._connection is None:
+            connection = self._made()
+            connection.connect()
+            self._opening.counters.add(connects=1)
+            self._connection = connection
+        return self._connection
+
+    def _is_stale(self) -> bool:
+        """Return whether there is something to read that nobody asked for: an end, or a reply."""
+        sock = None if self._connection is None else self._connection._sock
+        if sock is None:
+            return True
+        poll = select.poll()
+        poll.register(sock, select.POLLIN)
+        return bool(poll.poll(0))
+
+    def _made(self) -> Connection | UnixDomainSocketConnection:
+        opening, endpoint = self._opening, self.endpoint
+        username, password = opening.config.credentials()
+        settings: dict[str, Any] = {
+            "username": username or None,
+            "password": password or None,
+            "socket_timeout": opening.op_s,
+            "socket_connect_timeout": opening.connect_s,
+            "parser_class": lambda socket_read_size: self._replies,
+            "lib_name": None,
+            "lib_version": None,
+        }
+        if endpoint.path:
+            return UnixDomainSocketConnection(path=endpoint.path, **settings)
+        settings |= {"host": endpoint.host, "port": endpoint.port}
+        if opening.tls is not None:
+            return _TlsConnection(opening.tls, **settings)
+        return Connection(**settings)
+
+
+class Links:
+    """The connections of one thread, one for each endpoint."""
+
+    def __init__(self, opening: Opening) -> None:
+        """Begin without any."""
+        self._opening = opening
+        self._links: dict[Endpoint, Link] = {}
+
+    def to(self, endpoint: Endpoint) -> Link:
+        """Return the connection to an endpoint."""
+        link = self._links.get(endpoint)
+        if link is None:
+            link = self._links[endpoint] = Link(endpoint, self._opening)
+        return link
+
+    def close(self) -> None:
+        """Close them all."""
+        for link in self._links.values():
+            link.close()
+        self._links.clear()
