@@ -103,7 +103,7 @@ def _hosts(url: str, rest: str, several: bool) -> tuple[Endpoint, ...]:
 
 
 def _endpoint(url: str, part: str) -> Endpoint:
-    found = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.-]+))(?::(\d{1,5}))?", part)
+    found = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.-]+))(?::([0-9]{1,5}))?", part)
     port = int(found[3] or DEFAULT_PORT) if found else 0
     if found is None or not 1 <= port <= 65535:
         raise UsageError(

@@ -93,7 +93,7 @@ class NetworkTierConfig:
 
     def _broken_rules(self) -> list[tuple[str, object, str]]:
         most = MAX_VALUE_BYTES - HEADER_BYTES
-        named = re.fullmatch(r"[\w.:-]{1,64}", self.namespace) is not None
+        named = re.fullmatch(r"[A-Za-z0-9_.:-]{1,64}", self.namespace) is not None
         rules = [
             ("namespace", named, "1..64 letters, digits and . : _ -"),
             (

@@ -51,6 +51,8 @@ class Topology:
         ------
         ValueError   if it is none
         """
+        if not isinstance(slots, list):
+            raise ValueError(f"{slots!r} is no list of slots")
         ranges = [_range(told_by, one) for one in slots]
         with self._lock:
             named = {endpoint for _, _, endpoint in ranges}
