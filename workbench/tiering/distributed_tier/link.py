@@ -48,6 +48,10 @@ _MISS_OF = {
 }
 
 
+class LoginRefusedError(ServerError):
+    """The server answered the login itself with an error."""
+
+
 class Arrived(NamedTuple):
     """A block that came, verified: its header and its stored bytes, read-only."""
 
@@ -65,6 +69,8 @@ class Opening(NamedTuple):
     counters : Counters
     pool : BufferPool             memory for blocks
     connect_s, op_s : float       time-outs
+    listen_s : float              how long a TLS connection waits for the server to refuse us: in
+                                  TLS 1.3 it does so after the handshake, and writing would lose it
     """
 
     config: NetworkTierConfig
@@ -73,23 +79,40 @@ class Opening(NamedTuple):
     pool: BufferPool
     connect_s: float
     op_s: float
+    listen_s: float = 0.0
 
 
 class _TlsConnection(Connection):
     """A connection that trusts what its context trusts, and nothing else."""
 
-    def __init__(self, tls: ssl.SSLContext, **settings: Any) -> None:
+    def __init__(self, tls: ssl.SSLContext, listen_s: float, **settings: Any) -> None:
         super().__init__(**settings)
         self._tls = tls
+        self._listen_s = listen_s
 
     def _connect(self) -> socket.socket:
         plain = super()._connect()
         try:
             plain.settimeout(self.socket_connect_timeout)
-            return self._tls.wrap_socket(plain, server_hostname=self.host)
+            sealed = self._tls.wrap_socket(plain, server_hostname=self.host)
         except BaseException:
             plain.close()
             raise
+        if self._listen_s:
+            self._listen(sealed)
+        return sealed
+
+    def _listen(self, sealed: ssl.SSLSocket) -> None:
+        sealed.settimeout(self._listen_s)
+        try:
+            said = sealed.recv(1)
+        except TimeoutError:
+            return
+        except BaseException:
+            sealed.close()
+            raise
+        sealed.close()
+        raise OSError(f"the server said {said!r} before it was asked")
 
 
 class Link:
@@ -267,7 +290,10 @@ class Link:
             self._drop()
         if self._connection is None:
             connection = self._made()
-            connection.connect()
+            try:
+                connection.connect()
+            except ServerError as error:
+                raise LoginRefusedError(str(error)) from error
             self._opening.counters.add(connects=1)
             self._connection = connection
         return self._connection
@@ -297,7 +323,7 @@ class Link:
             return UnixDomainSocketConnection(path=endpoint.path, **settings)
         settings |= {"host": endpoint.host, "port": endpoint.port}
         if opening.tls is not None:
-            return _TlsConnection(opening.tls, **settings)
+            return _TlsConnection(opening.tls, opening.listen_s, **settings)
         return Connection(**settings)
 
 

@@ -19,8 +19,14 @@ from workbench.tiering.distributed_tier.errors import (
     UnreachableError,
     WrongPasswordError,
 )
-from workbench.tiering.distributed_tier.link import PROBE_KEY, Link, Links, Opening
-from workbench.tiering.distributed_tier.miss import Miss, MissError
+from workbench.tiering.distributed_tier.link import (
+    PROBE_KEY,
+    Link,
+    Links,
+    LoginRefusedError,
+    Opening,
+)
+from workbench.tiering.distributed_tier.miss import MissError
 from workbench.tiering.distributed_tier.node import Node
 from workbench.tiering.distributed_tier.prober import refresh
 from workbench.tiering.distributed_tier.replies import ServerError
@@ -28,7 +34,9 @@ from workbench.tiering.distributed_tier.topology import Topology
 from workbench.tiering.distributed_tier.wire_form import chunk_name
 
 _PROBE_TTL_MS = 1000
+_LISTEN_FRAC = 0.1
 _LOGIN = ("WRONGPASS", "NOAUTH")
+_CROWDED = "max number of clients"
 
 
 def tls_context(config: NetworkTierConfig) -> ssl.SSLContext | None:
@@ -68,7 +76,9 @@ def begin(topology: Topology, opening: Opening, required: bool) -> None:
     NetworkTierError   in one of the kinds of errors.py
     """
     patient = opening.config.start_timeout_s
-    links = Links(opening._replace(connect_s=patient, op_s=patient))
+    links = Links(
+        opening._replace(connect_s=patient, op_s=patient, listen_s=_LISTEN_FRAC * patient)
+    )
     try:
         _greet_all(topology, links, opening.config, required)
         if topology.is_outdated and refresh(topology, links):
@@ -119,12 +129,12 @@ def greet(link: Link, config: NetworkTierConfig) -> None:
 def _judge(error: ServerError, link: Link, config: NetworkTierConfig) -> None:
     """Raise if an error reply will never change by itself."""
     server = str(link.endpoint)
-    if error.code in _LOGIN:
+    if error.code == "LOADING" or _CROWDED in str(error):
+        raise UnreachableError(server, str(error)) from error
+    if error.code in _LOGIN or isinstance(error, LoginRefusedError):
         raise WrongPasswordError(server, str(error)) from error
     if error.code == "NOPERM":
         raise AccessDeniedError(server, str(error), f"{config.namespace}:*") from error
-    if error.code == "LOADING":
-        raise UnreachableError(server, str(error)) from error
 
 
 def _explained(error: MissError, link: Link, config: NetworkTierConfig) -> NetworkTierError:
@@ -134,8 +144,6 @@ def _explained(error: MissError, link: Link, config: NetworkTierConfig) -> Netwo
             return CertificateError(server, cause.reason or str(cause))
         if isinstance(cause, ssl.CertificateError):
             return CertificateError(server, str(cause))
-    if error.why is Miss.DENIED:
-        return WrongPasswordError(server, str(error))
     return UnreachableError(server, str(error))
 
 

@@ -46,7 +46,7 @@ def test_a_url_says_where_and_how(url, endpoints, tls, cluster):
     ],
 )
 def test_what_is_no_address_is_refused_with_the_fix(url):
-    with pytest.raises(UsageError, match="give|only|must"):
+    with pytest.raises(UsageError, match=r"give|only|must"):
         parse(url)
 
 
