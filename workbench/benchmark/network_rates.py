@@ -64,7 +64,7 @@ def measure(plan: RatesPlan, on_round: Callable[[int], None] | None = None) -> S
         )
         with NetworkTier.open(settings, required=True) as tier, _raw_client(server) as client:
             keys = _stored(tier, plan)
-            names = [chunk_name(_NAMESPACE.encode(), key, 0) for key in keys]
+            names = _names(keys, plan.block_bytes, settings.chunk_bytes)
             room = np.zeros((plan.blocks, plan.block_bytes), np.uint8)
             cases = [
                 (RAW, partial(_raw, client, names)),
@@ -87,6 +87,11 @@ def _stored(tier: NetworkTier, plan: RatesPlan) -> list[bytes]:
     if not all(puts) or not tier.flush(60.0):
         raise RuntimeError("the embedded server did not take the blocks")
     return keys
+
+
+def _names(keys: list[bytes], block_bytes: int, chunk_bytes: int) -> list[bytes]:
+    numbers = range(-(-block_bytes // chunk_bytes))
+    return [chunk_name(_NAMESPACE.encode(), key, number) for key in keys for number in numbers]
 
 
 def _raw(client: Valkey, names: list[bytes]) -> None:

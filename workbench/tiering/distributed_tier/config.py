@@ -52,7 +52,7 @@ class NetworkTierConfig:
     ttl_s : float                   the server forgets what was not written again for so long
     chunk_bytes : int               of a block a value holds at most, 4 KiB..8 MiB less the header
     max_block_bytes : int           larger blocks are neither written nor read
-    connections : int               fetches at once
+    connections : int               fetches by callers at once, and as many by background threads
     write_queue_bytes, write_queue_blocks : int    waiting to be written; more are dropped
     breaker_failures : int          in a row, then the endpoint is left alone ...
     breaker_wasted_s : float        ... or when they cost so much time ...

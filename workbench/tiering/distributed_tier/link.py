@@ -20,43 +20,19 @@ from valkey.exceptions import TimeoutError as ValkeyTimeoutError
 from valkey.exceptions import ValkeyError
 
 from workbench.tiering.distributed_tier.address import Endpoint
-from workbench.tiering.distributed_tier.config import MAX_VALUE_BYTES, NetworkTierConfig
+from workbench.tiering.distributed_tier.config import NetworkTierConfig
 from workbench.tiering.distributed_tier.counters import Counters
+from workbench.tiering.distributed_tier.fetching import Arrived, Fetching, Tell, miss_of
 from workbench.tiering.distributed_tier.miss import Miss, MissError
 from workbench.tiering.distributed_tier.replies import Replies, ServerError
-from workbench.tiering.distributed_tier.wire_form import (
-    check_payload,
-    chunk_name,
-    chunks,
-    n_chunks,
-    read_header,
-)
+from workbench.tiering.distributed_tier.wire_form import chunk_name, chunks
 from workbench.tiering.ssd_tier.buffer_pool import BufferPool
-from workbench.tiering.ssd_tier.frame import HEADER_BYTES, Header
 
 PROBE_KEY = bytes(32)
-# Chunks asked for ahead: enough to hide the round trip, too few to fill a socket with requests.
-_AHEAD = 8
-_MISS_OF = {
-    "LOADING": Miss.LOADING,
-    "MASTERDOWN": Miss.LOADING,
-    "MOVED": Miss.MOVED,
-    "ASK": Miss.MOVED,
-    "CLUSTERDOWN": Miss.MOVED,
-    "TRYAGAIN": Miss.MOVED,
-    "WRONGTYPE": Miss.WRONG_TYPE,
-}
 
 
 class LoginRefusedError(ServerError):
     """The server answered the login itself with an error."""
-
-
-class Arrived(NamedTuple):
-    """A block that came, verified: its header and its stored bytes, read-only."""
-
-    header: Header
-    stored: memoryview
 
 
 class Opening(NamedTuple):
@@ -134,63 +110,41 @@ class Link:
         ------
         MissError   saying why there is none
         """
+        outcomes: list[Arrived | Miss] = []
+        self.fetch_many([key], limit_bytes, lambda _, outcome: outcomes.append(outcome))
+        (outcome,) = outcomes
+        if isinstance(outcome, Miss):
+            raise MissError(outcome)
+        return outcome
+
+    def fetch_many(
+        self, keys: Sequence[bytes], limit_bytes: int, tell: Tell, end: float | None = None
+    ) -> None:
+        """Tell of each block, by its place in the list, what came of it.
+
+        Several are asked for ahead, so that the server works while the last one is verified.
+
+        Parameters
+        ----------
+        end : float or None   moment of ``time.monotonic`` at which all is over
+
+        Raises
+        ------
+        MissError   if the connection is of no more use; the others have not been told of
+        """
+        fetching = Fetching(self._namespace, keys, limit_bytes, self._opening.pool, tell)
         with self._asking() as connection:
-            connection.send_command("GET", chunk_name(self._namespace, key, 0))
-            header, stored, first = self._first_chunk(key, limit_bytes)
-            total = n_chunks(header, first)
-            if total > 1:
-                self._other_chunks(connection, key, stored, first)
-        check_payload(header, stored)
-        return Arrived(header, stored.toreadonly())
-
-    def _first_chunk(self, key: bytes, limit_bytes: int) -> tuple[Header, memoryview, int]:
-        replies = self._replies
-        n_bytes = replies.value_bytes()
-        if n_bytes is None:
-            raise MissError(Miss.ABSENT)
-        first = n_bytes - HEADER_BYTES
-        if n_bytes > MAX_VALUE_BYTES or first > limit_bytes:
-            self.close()
-            raise MissError(Miss.TOO_LARGE, f"a value of {n_bytes} bytes")
-        raw = memoryview(bytearray(min(n_bytes, HEADER_BYTES)))
-        replies.read_value(raw)
-        try:
-            if first < 0:
-                raise MissError(Miss.DAMAGED, f"a value of {n_bytes} bytes is no frame")
-            header = read_header(raw, key)
-            if header.stored_bytes > limit_bytes:
-                raise MissError(Miss.TOO_LARGE, f"a block of {header.stored_bytes} bytes")
-            n_chunks(header, first)
-        except MissError:
-            replies.skip_value(max(0, first))
-            replies.end_value()
-            raise
-        stored = self._opening.pool.lease(header.stored_bytes)
-        replies.read_value(stored[:first])
-        replies.end_value()
-        return header, stored, first
-
-    def _other_chunks(
-        self, connection: Connection | UnixDomainSocketConnection, key: bytes, stored: memoryview,
-        size: int,
-    ) -> None:  # fmt: skip
-        total = -(-stored.nbytes // size)
-        names = [chunk_name(self._namespace, key, number) for number in range(total)]
-        asked = 1
-        for number in range(1, total):
-            self._replies.let_until(time.monotonic() + self._op_s)
-            while asked < min(total, number + _AHEAD):
-                connection.send_command("GET", names[asked])
-                asked += 1
-            place = stored[number * size : (number + 1) * size]
-            n_bytes = self._replies.value_bytes()
-            if n_bytes != place.nbytes:
-                # The replies that are still to come are not worth waiting for.
-                self.close()
-                why = Miss.PARTIAL if n_bytes is None else Miss.DAMAGED
-                raise MissError(why, f"chunk {number} of {total}: {n_bytes} bytes")
-            self._replies.read_value(place)
-            self._replies.end_value()
+            while not fetching.is_done:
+                requests = fetching.next_requests()
+                if requests:
+                    connection.send_packed_command(connection.pack_commands(requests))
+                moment = time.monotonic() + self._op_s
+                self._replies.let_until(moment if end is None else min(moment, end))
+                try:
+                    fetching.read_one(self._replies)
+                except MissError:
+                    self._drop()
+                    raise
 
     def store(self, key: bytes, framed: memoryview) -> None:
         """Store a frame; its first chunk last, so that whoever sees it sees the others too.
@@ -227,7 +181,7 @@ class Link:
         try:
             return bool(self._replies.read_response())
         except ServerError as error:
-            return MissError(_MISS_OF.get(error.code, Miss.DENIED), str(error))
+            return MissError(miss_of(error), str(error))
 
     def probe(self) -> None:
         """Ask for a key that is not there: proof of life that every user may ask for.
@@ -253,6 +207,11 @@ class Link:
             connection.send_command(*words)
             return self._replies.read_response()
 
+    @property
+    def is_ready(self) -> bool:
+        """Return whether there is a connection, and nothing unasked for has come over it."""
+        return self._connection is not None and not self._is_stale()
+
     def close(self) -> None:
         """Close the connection; the next request makes another one."""
         connection, self._connection = self._connection, None
@@ -277,7 +236,7 @@ class Link:
             # The reply was whole: the connection is good.
             if tell_errors:
                 raise
-            raise MissError(_MISS_OF.get(error.code, Miss.DENIED), str(error)) from error
+            raise MissError(miss_of(error), str(error)) from error
         except (TimeoutError, ValkeyTimeoutError) as error:
             self._drop()
             raise MissError(Miss.LATE, f"no answer within {self._op_s * 1e3:g} ms") from error
@@ -309,13 +268,15 @@ class Link:
 
     def _made(self) -> Connection | UnixDomainSocketConnection:
         opening, endpoint = self._opening, self.endpoint
+        # Its own for each: a connection that is collected late closes its parser once more.
+        replies = self._replies = Replies(0)
         username, password = opening.config.credentials()
         settings: dict[str, Any] = {
             "username": username or None,
             "password": password or None,
             "socket_timeout": opening.op_s,
             "socket_connect_timeout": opening.connect_s,
-            "parser_class": lambda socket_read_size: self._replies,
+            "parser_class": lambda socket_read_size: replies,
             "lib_name": None,
             "lib_version": None,
         }
@@ -341,6 +302,10 @@ class Links:
         if link is None:
             link = self._links[endpoint] = Link(endpoint, self._opening)
         return link
+
+    def part_with(self, endpoint: Endpoint) -> Link:
+        """Give the connection to an endpoint away; the next request makes another one."""
+        return self._links.pop(endpoint)
 
     def close(self) -> None:
         """Close them all."""

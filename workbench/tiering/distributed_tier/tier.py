@@ -23,11 +23,13 @@ from workbench.tiering.closing import Closing
 from workbench.tiering.distributed_tier.address import Endpoint
 from workbench.tiering.distributed_tier.config import NetworkTierConfig
 from workbench.tiering.distributed_tier.counters import Counters
+from workbench.tiering.distributed_tier.fetching import Arrived
 from workbench.tiering.distributed_tier.flights import Flight, Flights, Waiter
-from workbench.tiering.distributed_tier.link import Arrived, Link, Opening
-from workbench.tiering.distributed_tier.miss import Miss
+from workbench.tiering.distributed_tier.link import Link, Opening
+from workbench.tiering.distributed_tier.miss import Miss, MissError
 from workbench.tiering.distributed_tier.node import Node
 from workbench.tiering.distributed_tier.prober import Prober
+from workbench.tiering.distributed_tier.ready_links import ReadyLinks
 from workbench.tiering.distributed_tier.starting import begin, tls_context
 from workbench.tiering.distributed_tier.stats import NetworkStats
 from workbench.tiering.distributed_tier.topology import Topology
@@ -58,7 +60,8 @@ class NetworkTier(Closing):
         self._pool = opening.pool
         self._topology = topology
         self._flights = Flights()
-        self._workers = Workers(opening, self._flights)
+        self._ready = ReadyLinks(opening.config.connections)
+        self._workers = Workers(opening, self._flights, self._ready)
         self._writer = WriteBack(opening)
         self._prober = Prober(opening, topology)
         self._pid = os.getpid()
@@ -193,10 +196,12 @@ class NetworkTier(Closing):
             flights.append(flight)
             if is_new:
                 new.append(flight)
+        end = None if budget_s is None else time.monotonic() + budget_s
         if new:
             self._counters.add(fetches=sum(flight.key is not None for flight in new))
-            self._workers.submit(new)
-        waiter.wait(budget_s, self._config.op_timeout_s)
+            self._begin(new, end)
+        left_s = None if end is None else end - time.monotonic()
+        waiter.wait(left_s, self._config.op_timeout_s)
         outcomes = [
             Miss.REFUSED if flight is None else self._flights.leave(waiter, flight)
             for flight in flights
@@ -204,6 +209,39 @@ class NetworkTier(Closing):
         if Miss.MOVED in outcomes:
             self._topology.is_outdated = True
         return outcomes
+
+    def _begin(self, flights: list[Flight], end: float | None) -> None:
+        """Fetch one node's blocks here, if a connection is ready; workers fetch the others."""
+        node = flights[0].node
+        mine = [one for one in flights if one.node is node and one.key is not None]
+        link = self._ready.take(node.endpoint) if mine else None
+        if link is None:
+            self._workers.submit(flights)
+            return
+        others = [one for one in flights if one.node is not node or one.key is None]
+        self._workers.submit(others)
+        try:
+            self._fetch(link, mine, end)
+        finally:
+            self._ready.give_back(link)
+
+    def _fetch(self, link: Link, flights: list[Flight], end: float | None) -> None:
+        keys = [one.key for one in flights if one.key is not None]
+        limit, ended = self._config.max_block_bytes, self._flights.end
+        why = Miss.FAILED
+        try:
+            flights[0].node.ask(
+                lambda: link.fetch_many(keys, limit, lambda at, came: ended(flights[at], came), end)
+            )
+        except MissError as error:
+            why = error.why
+        except MemoryError:
+            link.close()
+            why = Miss.DENIED
+        finally:
+            for one in flights:
+                if one.outcome is None:
+                    ended(one, why)
 
     def contains_many(self, keys: Sequence[bytes], budget_s: float | None = None) -> list[bool]:
         """Return which blocks a server seems to have; only a get proves that they can be had.
@@ -280,6 +318,7 @@ class NetworkTier(Closing):
             self._prober.close(_CLOSE_WAIT_S)
             self._writer.close(_CLOSE_WAIT_S)
             self._workers.close(_CLOSE_WAIT_S)
+        self._ready.close()
 
     def _is_closed(self) -> bool:
         # A forked child has none of the threads.

@@ -13,13 +13,15 @@ from typing import Any
 from workbench.tiering.distributed_tier.flights import Flight, Flights
 from workbench.tiering.distributed_tier.link import Links, Opening
 from workbench.tiering.distributed_tier.miss import Miss, MissError
+from workbench.tiering.distributed_tier.ready_links import ReadyLinks
 
 
 class Workers:
     """The threads of one tier."""
 
-    def __init__(self, opening: Opening, flights: Flights) -> None:
-        """Start them; connections are made when they are needed."""
+    def __init__(self, opening: Opening, flights: Flights, ready: ReadyLinks) -> None:
+        """Start them; connections are made when they are needed, and given away once they work."""
+        self._ready = ready
         self._flights = flights
         self._queue: deque[Flight] = deque()
         self._changed = threading.Condition(threading.Lock())
@@ -47,9 +49,15 @@ class Workers:
         while (flight := self._next()) is not None:
             if self._flights.is_wanted(flight):
                 self._flights.end(flight, _outcome(flight, links))
+                self._hand_over(flight, links)
             # Memory that the block lies in goes back to the pool with the last name for it.
             del flight
         links.close()
+
+    def _hand_over(self, flight: Flight, links: Links) -> None:
+        endpoint = flight.node.endpoint
+        if self._ready.wants(endpoint) and links.to(endpoint).is_ready:
+            self._ready.add(links.part_with(endpoint))
 
     def _next(self) -> Flight | None:
         with self._changed:

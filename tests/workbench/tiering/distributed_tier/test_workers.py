@@ -13,6 +13,7 @@ from workbench.tiering.distributed_tier.flights import Flight, Flights, Waiter
 from workbench.tiering.distributed_tier.link import Opening
 from workbench.tiering.distributed_tier.miss import Miss, MissError
 from workbench.tiering.distributed_tier.node import Node
+from workbench.tiering.distributed_tier.ready_links import ReadyLinks
 from workbench.tiering.distributed_tier.workers import Workers
 from workbench.tiering.ssd_tier.buffer_pool import BufferPool
 
@@ -27,7 +28,7 @@ def flights():
 @pytest.fixture
 def workers(flights):
     opening = Opening(CONFIG, None, Counters(), BufferPool(1 << 20), 1.0, 1.0)
-    some = Workers(opening, flights)
+    some = Workers(opening, flights, ReadyLinks(2))
     yield some
     some.close(5.0)
 
