@@ -208,6 +208,11 @@ class Link:
             return self._replies.read_response()
 
     @property
+    def is_open(self) -> bool:
+        """Return whether there is a connection, good or not."""
+        return self._connection is not None
+
+    @property
     def is_ready(self) -> bool:
         """Return whether there is a connection, and nothing unasked for has come over it."""
         return self._connection is not None and not self._is_stale()

@@ -48,7 +48,7 @@ class ReadyLinks:
 
     def give_back(self, link: Link) -> None:
         """Take a connection back, unless it was closed meanwhile."""
-        if self._closed or not link.is_ready:
+        if self._closed or not link.is_open:
             self.drop(link)
             return
         with self._lock:
