@@ -1,7 +1,7 @@
 """The named benchmarks of the network tier: what each measures, and the bar it has to reach.
 
-Follows: a rate is held against the raw client's, by its median, beside the raw client over itself; a
-time against its limit, so that a ratio of 1 or more is within it, and the limit is the ceiling.
+Follows: a rate is held against the raw client's, by its median, beside the raw client over itself;
+a time against its limit, so that a ratio of 1 or more is within it, and the limit is the ceiling.
 Leaves out: the measuring (network_rates.py, network_outage.py).
 """
 
@@ -76,7 +76,7 @@ NETWORK_BENCHMARKS = (
     Benchmark(
         "network_get",
         "How near does a block from the network tier come to the raw client's GET of it?",
-        f"1 MiB blocks on loopback, one at a time and in one call: median {GET_BAR} of valkey-py's GET",
+        f"1 MiB blocks on loopback, singly and in one call: median {GET_BAR} of valkey-py's GET",
         _get,
     ),
     Benchmark(
