@@ -156,6 +156,17 @@ class NetworkTier(Closing):
 
         Cost    a round trip and 60 us a block, and its bytes; several blocks at once.
         """
+        frames = self.get_frames(keys, buffers, attributes, budget_s)
+        return [None if frame is None else frame.stored for frame in frames]
+
+    def get_frames(
+        self,
+        keys: Sequence[bytes],
+        buffers: Sequence[memoryview | None] | None = None,
+        attributes: Attributes | None = None,
+        budget_s: float | None = None,
+    ) -> list[Arrived | None]:
+        """Return headers and stored bytes, as `get_many` returns stored bytes."""
         keys = [_key(key) for key in keys]
         places: Sequence[memoryview | None] = [None] * len(keys) if buffers is None else buffers
         if len(places) != len(keys):
@@ -165,10 +176,10 @@ class NetworkTier(Closing):
             _delivered(outcome, place, attributes)
             for outcome, place in zip(outcomes, places, strict=True)
         ]
-        hits = [one for one in found if isinstance(one, memoryview)]
+        hits = [one for one in found if isinstance(one, Arrived)]
         misses = [one for one in found if isinstance(one, Miss)]
-        self._counters.looked_up(len(hits), sum(hit.nbytes for hit in hits), misses)
-        return [one if isinstance(one, memoryview) else None for one in found]
+        self._counters.looked_up(len(hits), sum(hit.stored.nbytes for hit in hits), misses)
+        return [one if isinstance(one, Arrived) else None for one in found]
 
     def _fetched(self, keys: Sequence[bytes], budget_s: float | None) -> list[Arrived | Miss]:
         limit = self._config.max_block_bytes
@@ -335,20 +346,20 @@ def _asking(keys: list[bytes]) -> Callable[[Link], list[bool]]:
 
 def _delivered(
     outcome: Arrived | Miss, place: memoryview | None, attributes: Attributes | None
-) -> memoryview | Miss:
+) -> Arrived | Miss:
     """Return a block where its caller wants it, or why not."""
     if isinstance(outcome, Miss):
         return outcome
     if not is_of(outcome.header, attributes):
         return Miss.FOREIGN
     if place is None:
-        return outcome.stored
+        return outcome
     room = place.cast("B")[: outcome.stored.nbytes]
     if room.nbytes < outcome.stored.nbytes:
         return Miss.TOO_LARGE
     # Through NumPy, which lets other threads run while it copies.
     np.copyto(np.frombuffer(room, np.uint8), np.frombuffer(outcome.stored, np.uint8))
-    return room
+    return outcome._replace(stored=room)
 
 
 def _key(key: bytes) -> bytes:
