@@ -36,15 +36,18 @@ class Breaker:
 
     def succeeded(self) -> None:
         """Note a request that was answered; while the breaker is open only a probe counts."""
-        if self._failures:
+        if self._failures or self._wasted_s:
             with self._lock:
                 if not self.is_open:
                     self._failures, self._wasted_s = 0, 0.0
 
-    def failed(self, wasted_s: float, reason: str) -> bool:
-        """Note a request that was not answered; return whether this opened the breaker."""
+    def failed(self, wasted_s: float, reason: str, n_failures: int = 1) -> bool:
+        """Note a request that was not answered; return whether this opened the breaker.
+
+        With 0 failures only its time counts: its caller was in more of a hurry than the time-out.
+        """
         with self._lock:
-            self._failures += 1
+            self._failures += n_failures
             self._wasted_s += wasted_s
             if self.is_open:
                 return False

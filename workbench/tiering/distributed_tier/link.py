@@ -23,7 +23,7 @@ from workbench.tiering.distributed_tier.address import Endpoint
 from workbench.tiering.distributed_tier.config import NetworkTierConfig
 from workbench.tiering.distributed_tier.counters import Counters
 from workbench.tiering.distributed_tier.fetching import Arrived, Fetching, Tell, miss_of
-from workbench.tiering.distributed_tier.miss import Miss, MissError
+from workbench.tiering.distributed_tier.miss import BudgetError, Miss, MissError
 from workbench.tiering.distributed_tier.replies import Replies, ServerError
 from workbench.tiering.distributed_tier.wire_form import chunk_name, chunks
 from workbench.tiering.ssd_tier.buffer_pool import BufferPool
@@ -138,13 +138,22 @@ class Link:
                 requests = fetching.next_requests()
                 if requests:
                     connection.send_packed_command(connection.pack_commands(requests))
-                moment = time.monotonic() + self._op_s
-                self._replies.let_until(moment if end is None else min(moment, end))
-                try:
-                    fetching.read_one(self._replies)
-                except MissError:
-                    self._drop()
-                    raise
+                self._read_one(fetching, end)
+
+    def _read_one(self, fetching: Fetching, end: float | None) -> None:
+        moment = time.monotonic() + self._op_s
+        is_hurried = end is not None and end < moment
+        try:
+            self._replies.let_until(moment if end is None else min(moment, end))
+            fetching.read_one(self._replies)
+        except TimeoutError:
+            if not is_hurried:
+                raise
+            self._drop()
+            raise BudgetError from None
+        except MissError:
+            self._drop()
+            raise
 
     def store(self, key: bytes, framed: memoryview) -> None:
         """Store a frame; its first chunk last, so that whoever sees it sees the others too.

@@ -36,3 +36,10 @@ class MissError(Exception):
     def __init__(self, why: Miss, said: str = "") -> None:
         super().__init__(said or why.value)
         self.why = why
+
+
+class BudgetError(MissError):
+    """The caller had no more time: LATE, though the server may have been about to answer."""
+
+    def __init__(self) -> None:
+        super().__init__(Miss.LATE, "no answer within the caller's budget")

@@ -18,7 +18,7 @@ from workbench.tiering.distributed_tier.address import Endpoint
 from workbench.tiering.distributed_tier.breaker import Breaker
 from workbench.tiering.distributed_tier.config import NetworkTierConfig
 from workbench.tiering.distributed_tier.counters import Counters
-from workbench.tiering.distributed_tier.miss import OUTAGES, Miss, MissError
+from workbench.tiering.distributed_tier.miss import OUTAGES, BudgetError, Miss, MissError
 
 _LOG = logging.getLogger(__name__)
 
@@ -58,17 +58,18 @@ class Node:
             result = work()
         except MissError as error:
             if error.why in OUTAGES:
-                self._failed(time.monotonic() - started, str(error))
+                self._failed(time.monotonic() - started, error)
             else:
                 self.breaker.succeeded()
             raise
         self.breaker.succeeded()
         return result
 
-    def _failed(self, wasted_s: float, said: str) -> None:
-        if self.breaker.failed(wasted_s, said):
+    def _failed(self, wasted_s: float, error: MissError) -> None:
+        n_failures = 0 if isinstance(error, BudgetError) else 1
+        if self.breaker.failed(wasted_s, str(error), n_failures):
             self._counters.add(breakers_opened=1)
-            _LOG.warning("network tier: %s is left alone: %s", self.endpoint, said)
+            _LOG.warning("network tier: %s is left alone: %s", self.endpoint, error)
 
     def give_up(self, said: str) -> None:
         """Leave the endpoint alone until a probe is answered."""

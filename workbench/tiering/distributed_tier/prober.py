@@ -36,7 +36,7 @@ class Prober:
         while not self._stop.wait(_LOOK_EVERY_S):
             looks += 1
             self.look()
-            if self._topology.is_outdated and looks % self._every_looks == 0:
+            if looks % self._every_looks == 0 and self._topology.is_doubtful:
                 refresh(self._topology, self._links)
         self._links.close()
 
@@ -60,7 +60,7 @@ class Prober:
 
 def refresh(topology: Topology, links: Links) -> bool:
     """Read a cluster's map from the first node that tells it; return whether one did."""
-    for node in sorted(topology.nodes(), key=lambda one: one.breaker.is_open):
+    for node in topology.advisers():
         link = links.to(node.endpoint)
         try:
             topology.learn(node.endpoint, link.command("CLUSTER", "SLOTS"))

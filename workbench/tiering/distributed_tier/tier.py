@@ -7,7 +7,6 @@ Leaves out: what blocks mean, compression, encryption (the rooms beside this one
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import time
@@ -325,10 +324,9 @@ class NetworkTier(Closing):
         if self.health != "degraded":
             self._writer.flush(_CLOSE_WAIT_S)
         self._closed = True
-        with contextlib.suppress(RuntimeError):
-            self._prober.close(_CLOSE_WAIT_S)
-            self._writer.close(_CLOSE_WAIT_S)
-            self._workers.close(_CLOSE_WAIT_S)
+        self._prober.close(_CLOSE_WAIT_S)
+        self._writer.close(_CLOSE_WAIT_S)
+        self._workers.close(_CLOSE_WAIT_S)
         self._ready.close()
 
     def _is_closed(self) -> bool:

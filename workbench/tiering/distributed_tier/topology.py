@@ -29,6 +29,7 @@ class Topology:
         self._make_node = make_node
         self._nodes = {endpoint: make_node(endpoint) for endpoint in endpoints}
         self._cluster = cluster
+        self._seed_nodes = self._nodes
         self._seeds = endpoints
         self._slots: list[Node | None] = [None] * N_SLOTS
         self._lock = threading.Lock()
@@ -37,6 +38,17 @@ class Topology:
     def nodes(self) -> list[Node]:
         """Return all nodes."""
         return list(self._nodes.values())
+
+    def advisers(self) -> list[Node]:
+        """Return whom to ask for the map: those that work first, those that the URL names too."""
+        everyone = {**self._seed_nodes, **self._nodes}
+        return sorted(everyone.values(), key=lambda node: node.breaker.is_open)
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Return whether the map is to be read anew: it is outdated, or a node of it is down."""
+        down = any(node.breaker.is_open for node in self.nodes())
+        return self._cluster and (self.is_outdated or down)
 
     def node_of(self, key: bytes) -> Node | None:
         """Return the node that has a block's key; None while nobody knows."""
@@ -56,9 +68,10 @@ class Topology:
         ranges = [_range(told_by, one) for one in slots]
         with self._lock:
             named = {endpoint for _, _, endpoint in ranges}
+            known = {**self._seed_nodes, **self._nodes}
             nodes = {
-                endpoint: self._nodes.get(endpoint) or self._make_node(endpoint)
-                for endpoint in sorted(named | set(self._seeds))
+                endpoint: known.get(endpoint) or self._make_node(endpoint)
+                for endpoint in sorted(named)
             }
             table: list[Node | None] = [None] * N_SLOTS
             for first, last, endpoint in ranges:

@@ -74,3 +74,18 @@ def test_the_same_dice_give_the_same_probes():
 
     assert first_probe(7) == first_probe(7)
     assert first_probe(7) != first_probe(8)
+
+
+def test_a_hurried_caller_counts_by_its_time_alone():
+    one, _ = breaker()
+    for _ in range(9):
+        assert not one.failed(0.01, "budget", n_failures=0)
+    assert one.failed(0.02, "budget", n_failures=0)
+
+
+def test_an_answer_forgives_lost_time_too():
+    one, _ = breaker()
+    for _ in range(50):
+        one.failed(0.06, "budget", n_failures=0)
+        one.succeeded()
+    assert not one.is_open

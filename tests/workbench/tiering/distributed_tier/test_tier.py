@@ -396,6 +396,22 @@ def test_a_call_is_over_by_its_budget():
         assert tier.stats().counts.misses_refused == 2
 
 
+def test_short_budgets_do_not_condemn_a_slow_server_but_a_dead_one():
+    with server() as one, FaultProxy(one.port) as proxy:
+        config = patient(f"valkey://127.0.0.1:{proxy.port}", breaker_wasted_s=0.5)
+        with NetworkTier.open(config) as tier:
+            stored(tier, 1)
+            assert read(tier, 1) == value(1)
+            proxy.fault = Fault(delay_s=0.2)
+            for _ in range(3):
+                assert tier.get(key(1), budget_s=0.01) is None
+            assert tier.health == "ok"
+            assert until(lambda: read(tier, 1) == value(1))
+            proxy.fault = Fault(swallow=True)
+            until(lambda: tier.get(key(1), budget_s=0.02) is None and tier.health == "degraded")
+            assert tier.health == "degraded"
+
+
 def test_what_comes_late_is_not_written_into_the_callers_memory():
     with contextlib.ExitStack() as stack:
         one = stack.enter_context(server())

@@ -70,3 +70,15 @@ def test_a_list_that_cannot_be_changes_nothing(slots):
     with pytest.raises(ValueError, match="slots"):
         one.learn(A, slots)
     assert one.node_of(key(1)).endpoint == A
+
+
+def test_the_map_is_in_doubt_while_a_node_is_down():
+    one = topology(A)
+    one.learn(A, [[0, 16383, [b"b", 2]]])
+    assert [node.endpoint for node in one.nodes()] == [B]
+    assert not one.is_doubtful
+    one.nodes()[0].give_up("test")
+    assert one.is_doubtful
+    # The seed still answers, though it has no slots: it is asked first.
+    assert [node.endpoint for node in one.advisers()] == [A, B]
+    assert not topology(A, cluster=False).is_doubtful
