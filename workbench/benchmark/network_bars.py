@@ -2,6 +2,7 @@
 
 Follows: a rate is held against the raw client's, by its median, beside the raw client over itself;
 a time against its limit, so that a ratio of 1 or more is within it, and the limit is the ceiling.
+The worst round stands beside it: on a busy machine it tells of the others, on a quiet one of us.
 Leaves out: the measuring (network_rates.py, network_outage.py).
 """
 
@@ -67,7 +68,7 @@ def _within(what: str, seconds: NDArray[np.float64], limit_s: float) -> list[Fin
     ratio = bootstrap_ratio(in_limit, np.ones_like(seconds))
     worst = Ratio(in_limit.min(), in_limit.min(), in_limit.min(), len(seconds))
     return [
-        Finding(f"{what}, limit", ratio, limit_s, SECONDS, LIMIT_BAR),
+        Finding(f"{what}, limit", ratio, limit_s, SECONDS, LIMIT_BAR, by_median=True),
         Finding(f"{what}, worst round", worst, limit_s, SECONDS),
     ]
 
@@ -83,7 +84,7 @@ NETWORK_BENCHMARKS = (
         "network_faults",
         "What does a frozen server cost the requests that meet it, and how soon is it found again?",
         f"first three requests within {FIRST_LIMIT_S * 1e3:g} ms each, later ones within "
-        f"{LATER_LIMIT_S * 1e3:g} ms, recovery within {RECOVERY_LIMIT_S:g} s: {LIMIT_BAR} of each",
+        f"{LATER_LIMIT_S * 1e3:g} ms, recovery within {RECOVERY_LIMIT_S:g} s: median round {LIMIT_BAR}",
         _faults,
     ),
 )
