@@ -84,7 +84,7 @@ NETWORK_BENCHMARKS = (
         "network_faults",
         "What does a frozen server cost the requests that meet it, and how soon is it found again?",
         f"first three requests within {FIRST_LIMIT_S * 1e3:g} ms each, later ones within "
-        f"{LATER_LIMIT_S * 1e3:g} ms, recovery within {RECOVERY_LIMIT_S:g} s: median round {LIMIT_BAR}",
+        f"{LATER_LIMIT_S * 1e3:g} ms, recovery within {RECOVERY_LIMIT_S:g} s: median {LIMIT_BAR}",
         _faults,
     ),
 )
