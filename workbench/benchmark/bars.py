@@ -19,6 +19,7 @@ from workbench.benchmark.cache_bars import CACHE_BENCHMARKS
 from workbench.benchmark.findings import PRESETS, Benchmark, Finding, Preset, Row
 from workbench.benchmark.inference_bars import INFERENCE_BENCHMARKS
 from workbench.benchmark.kv_cache_bars import KV_CACHE_BENCHMARKS
+from workbench.benchmark.network_bars import NETWORK_BENCHMARKS
 from workbench.benchmark.sealing_bars import SEALING_BENCHMARKS
 from workbench.benchmark.storage_bars import STORAGE_BENCHMARKS
 from workbench.benchmark.store_bars import STORE_BENCHMARKS
@@ -96,6 +97,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         *CACHE_BENCHMARKS,
         *SEALING_BENCHMARKS,
         *UNIFIED_BENCHMARKS,
+        *NETWORK_BENCHMARKS,
     )
 }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from workbench.errors import UsageError
 from workbench.tiering.closing import Closing
@@ -23,7 +23,14 @@ from workbench.tiering.tiered_kv_cache.layout import BlockLayout
 from workbench.tiering.tiered_kv_cache.load import Load
 from workbench.tiering.tiered_kv_cache.loading import Fill, LoadJob
 from workbench.tiering.tiered_kv_cache.sequence import CachedSequence
+from workbench.tiering.tiered_kv_cache.shared_store import SharedStore
 from workbench.tiering.tiered_kv_cache.stats import CacheStats, gather
+
+if TYPE_CHECKING:
+    from workbench.tiering.distributed_tier import NetworkTier
+
+# How long a load may take to bring blocks that only the network has.
+_BRING_S = 0.5
 
 
 class PrefixMatch(NamedTuple):
@@ -47,6 +54,7 @@ class TieredKVCache(Closing):
         config: CacheConfig,
         ssd: SsdTier | None = None,
         *,
+        network: NetworkTier | None = None,
         fingerprint: bytes = b"",
         tenant: bytes = b"",
     ) -> None:
@@ -55,18 +63,24 @@ class TieredKVCache(Closing):
         Parameters
         ----------
         ssd : SsdTier or None   stays open when the cache is closed; None: memory only
+        network : NetworkTier or None   shares blocks with other processes; stays open too
         fingerprint : bytes     of the model: architecture, weights, rope; any length
         tenant : bytes          a secret; blocks are found only by those who know it
 
         Raises
         ------
-        UsageError   if the hot slab holds too few blocks, or the machine has not that much memory
+        UsageError   if the hot slab holds too few blocks, or the machine has not that much memory;
+                     if there is a network tier and no SSD tier
         """
+        if network is not None and ssd is None:
+            raise UsageError("a network tier needs an SSD tier that it brings blocks to; give one")
         self.layout: BlockLayout = config.layout
         self._keys = BlockKeys(
             self.layout, fingerprint=fingerprint, tenant=tenant, codec=config.codec
         )
-        cold = None if ssd is None else ColdTier(ssd, self.layout, self._keys.attributes)
+        self._shared = None if ssd is None or network is None else SharedStore(ssd, network)
+        store = self._shared or ssd
+        cold = None if store is None else ColdTier(store, self.layout, self._keys.attributes)
         self._core = Core(config, self._keys, cold)
         self._pinned: dict[str, list[bytes]] = {}
         self._closed = False
@@ -90,7 +104,8 @@ class TieredKVCache(Closing):
         """Begin to bring the longest known prefix into memory; return at once.
 
         Blocks are read layer by layer, the first layers of all blocks first. Those that find no
-        room stay cold, and are attended from there.
+        room stay cold, and are attended from there. What only the network tier has is copied to the
+        SSD tier before this returns, for half of the deadline or half a second at most.
 
         Parameters
         ----------
@@ -99,6 +114,7 @@ class TieredKVCache(Closing):
         self._require_open()
         end = None if deadline_s is None else time.monotonic() + deadline_s
         core = self._core
+        self._bring(token_ids, deadline_s)
         with core.changed:
             keys, n_tokens = self._known(token_ids)
             found = core.directory.use(keys, core.await_slot)
@@ -113,6 +129,23 @@ class TieredKVCache(Closing):
                 core.behind.loader.start(job)
             sequence = CachedSequence.of_prefix(core, token_ids[:n_tokens], keys)
         return Load(core, sequence, found, job)
+
+    def _bring(self, token_ids: Sequence[int], deadline_s: float | None) -> None:
+        """Copy blocks of a prefix that only the network has; nobody's lock is held meanwhile."""
+        if self._shared is None:
+            return
+        keys = self._keys.chain(token_ids)
+        with self._core.changed:
+            n_known = len(self._core.directory.match(keys))
+        if n_known < len(keys):
+            most_s = _BRING_S if deadline_s is None else min(_BRING_S, deadline_s / 2)
+            n_frames, attributes = self.layout.n_frames, self._keys.attributes
+            self._shared.bring(keys[n_known:], n_frames, attributes, most_s)
+
+    @property
+    def brought_blocks(self) -> int:
+        """Return how many blocks came over the network; each was a cold hit afterwards."""
+        return 0 if self._shared is None else self._shared.brought_blocks
 
     def _known(self, token_ids: Sequence[int]) -> tuple[list[bytes], int]:
         """Return the keys of the blocks that are somewhere, and their tokens. The lock is held."""

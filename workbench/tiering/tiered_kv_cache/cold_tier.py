@@ -15,6 +15,7 @@ from workbench.tiering.ssd_tier import Attributes, SsdTier
 from workbench.tiering.ssd_tier.lookup import OnHits
 from workbench.tiering.tiered_kv_cache.block_key import frame_key, frame_keys
 from workbench.tiering.tiered_kv_cache.layout import BlockLayout
+from workbench.tiering.tiered_kv_cache.shared_store import SharedStore
 from workbench.tiering.tiered_kv_cache.slab import Bytes
 
 # The tier answers failures of the device by misses; these are a fork, and memory for its own work.
@@ -35,7 +36,9 @@ class FrameAt(NamedTuple):
 class ColdTier:
     """One model's blocks on an SSD tier, which others may use too. Safe between threads."""
 
-    def __init__(self, ssd: SsdTier, layout: BlockLayout, attributes: Attributes) -> None:
+    def __init__(
+        self, ssd: SsdTier | SharedStore, layout: BlockLayout, attributes: Attributes
+    ) -> None:
         self._ssd = ssd
         self._layout = layout
         self._n_frames = layout.n_frames
