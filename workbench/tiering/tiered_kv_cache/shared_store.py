@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from workbench.tiering.async_io.engine import StorageError
 from workbench.tiering.ssd_tier import Attributes, SsdTier, StoreStats
-from workbench.tiering.tiered_kv_cache.block_key import frame_key
+from workbench.tiering.ssd_tier.lookup import OnHits
+from workbench.tiering.tiered_kv_cache.block_key import frame_keys
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -49,13 +50,14 @@ class SharedStore:
         keys: Sequence[bytes],
         buffers: Sequence[memoryview | None] | None = None,
         attributes: Attributes | None = None,
+        on_hits: OnHits | None = None,
     ) -> list[memoryview | None]:
         """Return what the SSD has."""
-        return self._ssd.get_many(keys, buffers, attributes)
+        return self._ssd.get_many(keys, buffers, attributes, on_hits)
 
-    def contains(self, key: bytes) -> bool:
-        """Return whether a block is in the SSD tier's index."""
-        return self._ssd.contains(key)
+    def contains_all(self, keys: Iterable[bytes]) -> bool:
+        """Return whether all of some blocks are in the SSD tier's index."""
+        return self._ssd.contains_all(keys)
 
     def delete(self, key: bytes) -> bool:
         """Forget a block on this machine."""
@@ -95,8 +97,7 @@ class SharedStore:
         return len(came)
 
     def _lacking(self, key: bytes, n_frames: int) -> list[bytes]:
-        names = (frame_key(key, frame) for frame in range(n_frames))
-        return [name for name in names if not self._ssd.contains(name)]
+        return [name for name in frame_keys(key, n_frames) if not self._ssd.contains(name)]
 
     def _reachable(self, lacking: Mapping[bytes, list[bytes]], budget_s: float) -> list[bytes]:
         """Return the frames to bring: up to the first block that the network has not whole."""
