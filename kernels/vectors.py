@@ -22,7 +22,13 @@ from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, overload, register_model
 
-from kernels.half import _extend, _half_to_float_twin, has_instruction
+from kernels.half import (
+    _extend,
+    _float_to_half_twin,
+    _half_to_float_twin,
+    _truncate,
+    has_instruction,
+)
 from kernels.simd import _pointer, _with_twin
 
 LANES = 8
@@ -196,6 +202,82 @@ def load_first_int8s(typing_context, address):
 def load_second_int8s(typing_context, address):
     """Return the second int8 of each of the eight pairs at an address as float32."""
     return _byte_pairs(first=False, signed=True)
+
+
+def _store_halves_twin(address: int, values: np.ndarray) -> None:
+    _memory(address, np.uint16)[:] = [int(_float_to_half_twin(value)) for value in values]
+
+
+@_with_twin(_store_halves_twin)
+def store_halves(typing_context, address, values):
+    """Write eight float32 to an address as float16, to the nearest."""
+
+    def generate(context, builder, signature, arguments):
+        kind = ir.VectorType(_I16, LANES)
+        if has_instruction():
+            bits = _truncate(builder, arguments[1])
+        else:
+            one = types.uint16(types.float32)
+            bits = ir.Constant(kind, ir.Undefined)
+            for lane in (ir.Constant(_I32, number) for number in range(LANES)):
+                value = [builder.extract_element(arguments[1], lane)]
+                half = context.compile_internal(builder, _float_to_half_twin, one, value)
+                bits = builder.insert_element(bits, half, lane)
+        builder.store(bits, _pointer(builder, arguments[0], kind), align=1)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, Float8), generate
+
+
+def _nibbles(upper: bool) -> tuple[Any, Callable[..., ir.Value]]:
+    """Return the code that takes half of each of eight bytes as float32."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
+        small = _load(builder, arguments[0], ir.VectorType(_I8, LANES))
+        wide = builder.zext(small, _INTS)
+        number = ir.Constant(_INTS, [4 if upper else 15] * LANES)
+        half = builder.lshr(wide, number) if upper else builder.and_(wide, number)
+        return builder.sitofp(half, _FLOATS)
+
+    return Float8(types.intp), generate
+
+
+@_with_twin(lambda address: (_memory(address, np.uint8) & 15).astype(np.float32))
+def load_low_nibbles(typing_context, address):
+    """Return the lower four bits of each of the eight bytes at an address as float32."""
+    return _nibbles(upper=False)
+
+
+@_with_twin(lambda address: (_memory(address, np.uint8) >> 4).astype(np.float32))
+def load_high_nibbles(typing_context, address):
+    """Return the upper four bits of each of the eight bytes at an address as float32."""
+    return _nibbles(upper=True)
+
+
+def _butterfly_twin(values: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid="ignore", over="ignore"):
+        for distance in (1, 2, 4):
+            pairs = values.reshape(-1, 2, distance)
+            first, second = pairs[:, 0], pairs[:, 1]
+            values = np.stack([first + second, first - second], axis=1).reshape(LANES)
+    return values
+
+
+@_with_twin(_butterfly_twin)
+def butterfly(typing_context, values):
+    """Return sums and differences of lanes 1, then 2, then 4 apart: a Hadamard matrix of eight."""
+
+    def generate(context, builder, signature, arguments):
+        values = arguments[0]
+        for distance in (1, 2, 4):
+            others = ir.Constant(_INTS, [lane ^ distance for lane in range(LANES)])
+            swapped = builder.shuffle_vector(values, values, others)
+            sums, differences = builder.fadd(values, swapped), builder.fsub(swapped, values)
+            picked = [lane + LANES * bool(lane & distance) for lane in range(LANES)]
+            values = builder.shuffle_vector(sums, differences, ir.Constant(_INTS, picked))
+        return values
+
+    return Float8(Float8), generate
 
 
 def _store_int8s_twin(address: int, values: np.ndarray) -> None:

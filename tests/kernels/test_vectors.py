@@ -102,3 +102,25 @@ def test_narrow_values_are_widened_exactly(seed):
     np.testing.assert_array_equal(out[2], raw[:8].view(np.int8))
     np.testing.assert_array_equal(out[3:5], [raw[::2], raw[1::2]])
     np.testing.assert_array_equal(out[5:], [raw[::2].view(np.int8), raw[1::2].view(np.int8)])
+
+
+@njit
+def nibbles(source, out, halves):
+    place = source.ctypes.data
+    v.store(out.ctypes.data, v.load_low_nibbles(place))
+    v.store(out.ctypes.data + 32, v.load_high_nibbles(place))
+    v.store(out.ctypes.data + 64, v.butterfly(v.load_low_nibbles(place)))
+    v.store_halves(halves.ctypes.data, v.load_low_nibbles(place) / v.splat(np.float32(3)))
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_nibbles_butterflies_and_halves(seed):
+    source = np.random.default_rng(seed).integers(0, 256, 8).astype(np.uint8)
+    out, halves = np.zeros((3, 8), np.float32), np.zeros(8, np.uint16)
+    nibbles(source, out, halves)
+    low = (source & 15).astype(np.float32)
+    np.testing.assert_array_equal(out[0], low)
+    np.testing.assert_array_equal(out[1], source >> 4)
+    signs = [[(-1) ** (i & j).bit_count() for j in range(8)] for i in range(8)]
+    np.testing.assert_array_equal(out[2], np.array(signs) @ low)
+    np.testing.assert_array_equal(halves.view(np.float16), (low / np.float32(3)).astype(np.float16))
