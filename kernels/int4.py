@@ -17,6 +17,7 @@ from kernels.half import float_to_half, half_to_float, magnitude_bits
 from kernels.scale import NAN_BITS
 
 LARGEST = 15
+INFINITY_BITS = np.uint32(0x7F800000)  # of a float32
 _LARGEST = np.float32(LARGEST)
 _STEP = np.float32(1 / LARGEST)
 _INFINITY_BITS = 0x7C00

@@ -14,8 +14,8 @@ import numpy as np
 from numba import njit
 
 from kernels.array_check import expect
-from kernels.half import float_to_half, half_to_float
-from kernels.int4 import count, number_of, step_of
+from kernels.half import float_to_half, half_to_float, magnitude_bits
+from kernels.int4 import INFINITY_BITS, count, number_of, step_of
 from kernels.int4_rows import _same_values, bytes_moved
 from kernels.record import Kernel, exact, register
 from kernels.rounding import round_to_int8
@@ -55,21 +55,24 @@ def njit_rows(numbers, offsets, steps, source):
     """Walk along tokens twice, all channels of one at a time: both loops are vectorised."""
     n_tokens, n_channels = source.shape
     half = n_tokens // 2
-    lows, highs, wrong = source[0].copy(), source[0].copy(), source[0] * _ZERO
-    for token in range(1, n_tokens):
+    lows, highs = source[0].copy(), source[0].copy()
+    largest = np.zeros(n_channels, np.uint32)
+    for token in range(n_tokens):
         for channel in range(n_channels):
             value = source[token, channel]
             lows[channel] = min(lows[channel], value)
             highs[channel] = max(highs[channel], value)
-            wrong[channel] += value * _ZERO  # a NaN from the first value on that is not finite
+            largest[channel] = max(largest[channel], magnitude_bits(value))
     inverses = highs
     for channel in range(n_channels):
-        if wrong[channel] != 0:
+        wrong = np.float32(largest[channel] >= INFINITY_BITS)
+        if wrong != 0:
             lows[channel] = highs[channel] = _ZERO
         offsets[channel] = float_to_half(lows[channel])
-        steps[channel] = step_of(offsets[channel], highs[channel], wrong[channel])
-        lows[channel] = half_to_float(offsets[channel])
+        steps[channel] = step_of(offsets[channel], highs[channel], wrong)
         inverses[channel] = inverse_of(steps[channel])
+        # Where nothing is counted the offset may be infinite.
+        lows[channel] = half_to_float(offsets[channel]) if inverses[channel] > 0 else _ZERO
     for token in range(half):
         for channel in range(n_channels):
             low, inverse = lows[channel], inverses[channel]
