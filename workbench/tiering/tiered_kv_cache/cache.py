@@ -1,7 +1,7 @@
 """The tiered KV cache: sequences' keys and values hot in memory, cold on the SSD tier.
 
 Follows: a tier may forget, it may never lie; blocks are found again by what they hold.
-Leaves out: the model (workbench/inference), codecs and encryption (the rooms beside this one).
+Leaves out: the model (workbench/inference), codecs (compression) and encryption.
 """
 
 from __future__ import annotations
@@ -63,9 +63,11 @@ class TieredKVCache(Closing):
         """
         self.layout: BlockLayout = config.layout
         self._keys = BlockKeys(
-            self.layout, fingerprint=fingerprint, tenant=tenant, codec=config.codec
+            self.layout, fingerprint=fingerprint, tenant=tenant, codec=config.codec_id
         )
-        cold = None if ssd is None else ColdTier(ssd, self.layout, self._keys.attributes)
+        cold = (
+            None if ssd is None else ColdTier(ssd, self.layout, self._keys.attributes, config.codec)
+        )
         self._core = Core(config, self._keys, cold)
         self._pinned: dict[str, list[bytes]] = {}
         self._closed = False

@@ -11,7 +11,13 @@ import pytest
 
 from workbench.errors import UsageError
 from workbench.tiering.kv_geometry import KVGeometry
-from workbench.tiering.tiered_kv_cache.block_key import ROOT, BlockKeys, frame_key, pack_ids
+from workbench.tiering.tiered_kv_cache.block_key import (
+    ROOT,
+    BlockKeys,
+    frame_key,
+    is_first,
+    pack_ids,
+)
 from workbench.tiering.tiered_kv_cache.layout import BlockLayout
 
 LAYOUT = BlockLayout(KVGeometry(5, 2, 4, "float16"), 4, 2)
@@ -28,7 +34,16 @@ def test_a_key_by_hand():
         struct.pack("<4I", 7, 8, 9, 1 << 31),
     ]
     packed = b"".join(struct.pack("<Q", len(field)) + field for field in fields)
-    assert KEYS.key(ROOT, [7, 8, 9, 1 << 31]) == hashlib.sha256(packed).digest()
+    digest = hashlib.sha256(packed).digest()
+    assert KEYS.key(ROOT, [7, 8, 9, 1 << 31]) == bytes([digest[0] | 1]) + digest[1:]
+
+
+def test_a_sequences_first_block_is_known_by_its_key():
+    for start in range(50):
+        first, *others = KEYS.chain(range(start, start + 16))
+        assert is_first(first)
+        assert is_first(KEYS.key(ROOT, [start]))
+        assert not any(map(is_first, others))
 
 
 OTHERS = {
