@@ -1,16 +1,16 @@
 """Encode frames on their way to the SSD tier, and decode those that come back beside the reads.
 
-Follows: frames are read in batches; while one is read, a second thread decodes those before it, and
-once all are read both do. A frame that cannot be decoded is a miss.
+Follows: two threads take one batch of frames after another; while one waits for the device, the
+other decodes. A frame that cannot be decoded is a miss.
 Leaves out: the codecs themselves (workbench/tiering/compression), and the SSD tier (cold_tier.py).
 """
 
 from __future__ import annotations
 
+import itertools
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from queue import SimpleQueue
 from typing import NamedTuple
 
 import numpy as np
@@ -21,10 +21,10 @@ from workbench.tiering.compression import Bytes, Codec, CodecError, Kept
 from workbench.tiering.memory import allocate
 from workbench.tiering.tiered_kv_cache.layout import BlockLayout
 
-# As many frames as the device is asked for at once.
-BATCH_FRAMES = 32
-# The thread that decodes, and the one that reads, once it has.
-_DECODERS = 2
+# Encoded or read at once: enough for the device, while as many are decoded; fewer where a call has
+# less than four times as many, so that its reads and its decoding overlap as well.
+BATCH_FRAMES = 16
+_BATCHES, _LEAST_FRAMES = 4, 4
 _PAGE_BYTES = 4096
 
 
@@ -36,12 +36,15 @@ class Plain(NamedTuple):
     kept: Kept
 
 
-class Stored(NamedTuple):
-    """Stored bytes to decode, None if they are not there, and where the frame is wanted."""
+class Wanted(NamedTuple):
+    """A frame that is wanted: the SSD tier's key of it, its number, and where it is to be."""
 
+    key: bytes
     number: int
-    payload: memoryview | None
     view: Bytes
+
+
+Read = Callable[[Sequence[Wanted]], Sequence[memoryview | None]]
 
 
 class CodedFrames(Closing):
@@ -52,20 +55,26 @@ class CodedFrames(Closing):
     undecoded : int   frames whose stored bytes were whole, but not what the codec writes
     """
 
-    def __init__(self, codec: str, layout: BlockLayout) -> None:
+    def __init__(
+        self, codec: str, layout: BlockLayout, on_undecoded: Callable[[bytes], None]
+    ) -> None:
         """Check that the codec and the layout fit.
+
+        Parameters
+        ----------
+        on_undecoded : callable   is told the key of a frame that will never be decoded
 
         Raises
         ------
-        UsageError   if they do not
+        UsageError   if codec and layout do not fit
         """
-        self._name, self._layout = codec, layout
+        self._name, self._layout, self._on_undecoded = codec, layout, on_undecoded
         self._local = threading.local()
         self._local.codec = compression.create(codec, layout)
         n_pages = -(-self._local.codec.max_stored_bytes // _PAGE_BYTES)
         self._row_bytes = n_pages * _PAGE_BYTES
         self._lock = threading.Lock()
-        self._decoder = ThreadPoolExecutor(1, "kv-cold-decoder")
+        self._helper = ThreadPoolExecutor(1, "kv-cold-decoder")
         self.undecoded = 0
 
     def encode(self, frames: Sequence[Plain]) -> list[Bytes]:
@@ -76,36 +85,45 @@ class CodedFrames(Closing):
             stored.append(row[: codec.encode(one.frame, one.number, row, one.kept)])
         return stored
 
-    def decode_all(self, batches: Iterator[Sequence[Stored]]) -> list[bool]:
-        """Decode batches as they come from the iterator, which reads them; return what is here."""
-        decoding = _Decoding(self._decode)
-        other = None
+    def fetch(self, frames: Sequence[Wanted], read: Read) -> list[bool]:
+        """Read and decode frames; return which are here now.
+
+        Parameters
+        ----------
+        read : callable   returns the stored bytes of some of them, None for what is not there
+        """
+        size = min(BATCH_FRAMES, max(_LEAST_FRAMES, -(-len(frames) // _BATCHES)))
+        batches = [frames[at : at + size] for at in range(0, len(frames), size)]
+        here: list[list[bool]] = [[] for _ in batches]
+        turns = itertools.count()
+
+        def work() -> None:
+            while (turn := next(turns)) < len(batches):
+                batch = batches[turn]
+                here[turn] = [self._decode(*one) for one in zip(batch, read(batch), strict=True)]
+
+        other = self._helper.submit(work) if len(batches) > 1 else None
         try:
-            for batch in batches:
-                decoding.add(batch)
-                # A single batch is decoded sooner than a second thread wakes up.
-                if other is None and decoding.n_batches > 1:
-                    other = self._decoder.submit(decoding.work)
+            work()
         finally:
-            decoding.end()
-        decoding.work()
-        # One that was busy with somebody else has nothing left to do here.
-        if other is not None and not other.cancel():
-            other.result()
-        return decoding.here()
+            # One that was busy with somebody else has nothing left to do here.
+            if other is not None and not other.cancel():
+                other.result()
+        return [is_here for batch in here for is_here in batch]
 
     def close(self) -> None:
-        """Stop the thread that decodes."""
-        self._decoder.shutdown()
+        """Stop the second thread."""
+        self._helper.shutdown()
 
-    def _decode(self, one: Stored) -> bool:
-        if one.payload is None:
+    def _decode(self, one: Wanted, payload: memoryview | None) -> bool:
+        if payload is None:
             return False
         try:
-            self._codec().decode(np.frombuffer(one.payload, np.uint8), one.number, one.view)
+            self._codec().decode(np.frombuffer(payload, np.uint8), one.number, one.view)
         except CodecError:
             with self._lock:
                 self.undecoded += 1
+            self._on_undecoded(one.key)
             return False
         return True
 
@@ -123,38 +141,3 @@ class CodedFrames(Closing):
             rows = allocate(BATCH_FRAMES * self._row_bytes).reshape(BATCH_FRAMES, -1)
             self._local.rows = rows
         return rows
-
-
-class _Decoding:
-    """Batches that any thread may decode, until there are no more."""
-
-    def __init__(self, decode: Callable[[Stored], bool]) -> None:
-        self._decode = decode
-        self._batches: list[Sequence[Stored]] = []
-        self._here: list[list[bool]] = []
-        self._waiting: SimpleQueue[int | None] = SimpleQueue()
-
-    @property
-    def n_batches(self) -> int:
-        """Return how many batches have come so far."""
-        return len(self._batches)
-
-    def add(self, batch: Sequence[Stored]) -> None:
-        """Let a batch be decoded."""
-        self._batches.append(batch)
-        self._here.append([])
-        self._waiting.put(len(self._batches) - 1)
-
-    def end(self) -> None:
-        """Say that there are no more batches."""
-        for _ in range(_DECODERS):
-            self._waiting.put(None)
-
-    def work(self) -> None:
-        """Decode batches as long as there are any."""
-        while (number := self._waiting.get()) is not None:
-            self._here[number] = [self._decode(one) for one in self._batches[number]]
-
-    def here(self) -> list[bool]:
-        """Return for every frame whether it was decoded."""
-        return [is_here for batch in self._here for is_here in batch]

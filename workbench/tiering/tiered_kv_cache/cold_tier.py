@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ from workbench.tiering.tiered_kv_cache.coded_frames import (
     BATCH_FRAMES,
     CodedFrames,
     Plain,
-    Stored,
+    Wanted,
 )
 from workbench.tiering.tiered_kv_cache.layout import BlockLayout
 from workbench.tiering.tiered_kv_cache.slab import Bytes
@@ -65,7 +65,7 @@ class ColdTier(Closing):
         self._attributes = attributes
         self._coded: CodedFrames | None = None
         if codec != NoCodec.name:
-            self._coded = CodedFrames(codec, layout)
+            self._coded = CodedFrames(codec, layout, self._delete)
             self._attributes = replace(attributes, plain_bytes=layout.frame_bytes)
         self._lock = threading.Lock()
         self.read_bytes = 0
@@ -134,7 +134,8 @@ class ColdTier(Closing):
         The views of the others may hold anything, and be written to until they die.
         """
         if self._coded is not None:
-            return self._get_coded(self._coded, frames)
+            wanted = [Wanted(frame_key(one.key, one.frame), *one[1:]) for one in frames]
+            return self._coded.fetch(wanted, self._read)
         keys = [frame_key(one.key, one.frame) for one in frames]
         try:
             buffers = [one.view.data for one in frames]
@@ -149,36 +150,15 @@ class ColdTier(Closing):
             self.read_bytes += sum(here) * self._layout.frame_bytes
         return here
 
-    def _get_coded(self, coded: CodedFrames, frames: Sequence[FrameAt]) -> list[bool]:
-        """Read frames in batches and decode them; what is whole but cannot be decoded goes."""
-        before = coded.undecoded
-        read: list[Stored] = []
-        here = coded.decode_all(self._read_batches(frames, read))
-        if coded.undecoded > before:
-            for one, stored, is_here in zip(frames, read, here, strict=True):
-                if stored.payload is not None and not is_here:
-                    self._delete(frame_key(one.key, one.frame))
-        return here
-
-    def _read_batches(
-        self, frames: Sequence[FrameAt], read: list[Stored]
-    ) -> Iterator[list[Stored]]:
-        for at in range(0, len(frames), BATCH_FRAMES):
-            part = frames[at : at + BATCH_FRAMES]
-            payloads: Sequence[memoryview | None]
-            try:
-                keys = [frame_key(one.key, one.frame) for one in part]
-                payloads = self._ssd.get_many(keys, None, self._attributes)
-            except _BROKEN:
-                payloads = [None] * len(part)
-            batch = [
-                Stored(one.frame, payload, one.view)
-                for one, payload in zip(part, payloads, strict=True)
-            ]
-            read += batch
-            with self._lock:
-                self.read_bytes += sum(one.nbytes for one in payloads if one is not None)
-            yield batch
+    def _read(self, frames: Sequence[Wanted]) -> Sequence[memoryview | None]:
+        """Return the stored bytes of frames, None for what is not there."""
+        try:
+            payloads = self._ssd.get_many([one.key for one in frames], None, self._attributes)
+        except _BROKEN:
+            return [None] * len(frames)
+        with self._lock:
+            self.read_bytes += sum(one.nbytes for one in payloads if one is not None)
+        return payloads
 
     def _delete(self, key: bytes) -> None:
         with contextlib.suppress(*_BROKEN):

@@ -8,7 +8,7 @@ import pytest
 from workbench.errors import UsageError
 from workbench.tiering.compression import KEEP_NOTHING
 from workbench.tiering.kv_geometry import KVGeometry
-from workbench.tiering.tiered_kv_cache.coded_frames import BATCH_FRAMES, CodedFrames, Plain, Stored
+from workbench.tiering.tiered_kv_cache.coded_frames import BATCH_FRAMES, CodedFrames, Plain, Wanted
 from workbench.tiering.tiered_kv_cache.layout import BlockLayout
 
 LAYOUT = BlockLayout(KVGeometry(2, 2, 64, "float16"), 8, 2)
@@ -16,7 +16,9 @@ LAYOUT = BlockLayout(KVGeometry(2, 2, 64, "float16"), 8, 2)
 
 @pytest.fixture
 def coded():
-    with CodedFrames("lossless", LAYOUT) as frames:
+    refused = []
+    with CodedFrames("lossless", LAYOUT, refused.append) as frames:
+        frames.refused = refused
         yield frames
 
 
@@ -33,39 +35,43 @@ def encoded(coded, frames):
     return stored
 
 
-@pytest.mark.parametrize("n_batches", [0, 1, 5])
-def test_every_batch_is_decoded_in_its_place(coded, n_batches):
-    frames = some(3 * n_batches)
+def wanted(back):
+    return [Wanted(bytes([number]), 0, view) for number, view in enumerate(back)]
+
+
+def reading(stored):
+    return lambda frames: [
+        None if stored[one.key[0]] is None else stored[one.key[0]].data for one in frames
+    ]
+
+
+@pytest.mark.parametrize("n_frames", [0, 1, 4, 5, 17, 100])
+def test_every_frame_is_decoded_in_its_place(coded, n_frames):
+    frames = some(n_frames)
     stored, back = encoded(coded, frames), np.zeros_like(frames)
-    batches = (
-        [Stored(0, stored[i].data, back[i]) for i in range(3 * n, 3 * n + 3)]
-        for n in range(n_batches)
-    )
-    assert coded.decode_all(batches) == [True] * 3 * n_batches
+    assert coded.fetch(wanted(back), reading(stored)) == [True] * n_frames
     np.testing.assert_array_equal(back, frames)
 
 
 def test_what_is_missing_or_wrong_is_not_here_and_only_the_wrong_is_counted(coded):
     frames = some(3)
     stored, back = encoded(coded, frames), np.zeros_like(frames)
-    payloads = [None, stored[1].data, stored[2][:-1].data]
-    batch = [Stored(0, payload, view) for payload, view in zip(payloads, back, strict=True)]
-    assert coded.decode_all(iter([batch])) == [False, True, False]
+    payloads = [None, stored[1], stored[2][:-1]]
+    assert coded.fetch(wanted(back), reading(payloads)) == [False, True, False]
     assert coded.undecoded == 1
+    assert coded.refused == [bytes([2])]
 
 
 def test_a_reader_that_fails_leaves_no_thread_waiting(coded):
-    frames = some(2)
+    frames = some(40)
     stored, back = encoded(coded, frames), np.zeros_like(frames)
 
-    def reading():
-        for number in (0, 1):
-            yield [Stored(0, stored[number].data, back[number])]
+    def broken(some):
         raise OSError("gone")
 
     with pytest.raises(OSError, match="gone"):
-        coded.decode_all(reading())
-    assert coded.decode_all(iter([[Stored(0, stored[0].data, back[0])]])) == [True]
+        coded.fetch(wanted(back), broken)
+    assert coded.fetch(wanted(back), reading(stored)) == [True] * 40
 
 
 def test_threads_have_their_own_scratch(coded):
@@ -75,8 +81,8 @@ def test_threads_have_their_own_scratch(coded):
         frames = some(20, seed)
         for _ in range(5):
             stored, back = encoded(coded, frames), np.zeros_like(frames)
-            batches = ([Stored(0, one.data, view)] for one, view in zip(stored, back, strict=True))
-            if not all(coded.decode_all(batches)) or not np.array_equal(back, frames):
+            here = coded.fetch(wanted(back), reading(stored))
+            if not all(here) or not np.array_equal(back, frames):
                 failures.append(seed)
 
     threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
@@ -89,4 +95,4 @@ def test_threads_have_their_own_scratch(coded):
 
 def test_a_codec_that_does_not_fit_is_refused():
     with pytest.raises(UsageError, match="keeps int8"):
-        CodedFrames("int4", BlockLayout(KVGeometry(2, 2, 64, "int8")))
+        CodedFrames("int4", BlockLayout(KVGeometry(2, 2, 64, "int8")), print)
