@@ -16,6 +16,11 @@ from kernels import quantize, quantize_channels
 from kernels.array_check import expect
 from kernels.half import float_to_half, half_to_float
 from kernels.record import Kernel, exact, register
+from kernels.simd import LINE_BYTES, address_of, store_fence
+from kernels.vectors import LANES, load_int8s, splat, store_halves_nontemporal
+
+_HALF_BYTES = 2
+_LINE_VALUES = LINE_BYTES // _HALF_BYTES
 
 
 def reference(restored, values, scales):
@@ -67,6 +72,33 @@ def njit_groups(restored, values, scales):
         scale = half_to_float(scales[group])
         for index in range(values.shape[1]):
             restored[group, index] = float_to_half(np.float32(values[group, index]) * scale)
+
+
+@njit(cache=True, nogil=True)
+def nontemporal_groups(restored, values, scales):
+    """Restore a line of 32 at a time past the cache, if groups are whole lines on the grid.
+
+    Ordinary stores read what they overwrite, which is as many bytes again as are written.
+    """
+    n_groups, group_values = values.shape
+    to, start = address_of(restored), address_of(values)
+    if to % LINE_BYTES or group_values % _LINE_VALUES:
+        njit_groups(restored, values, scales)
+        return
+    for group in range(n_groups):
+        scale = splat(half_to_float(scales[group]))
+        for index in range(0, group_values, _LINE_VALUES):
+            place = start + index
+            store_halves_nontemporal(
+                to + _HALF_BYTES * index,
+                load_int8s(place) * scale,
+                load_int8s(place + LANES) * scale,
+                load_int8s(place + 2 * LANES) * scale,
+                load_int8s(place + 3 * LANES) * scale,
+            )
+        to += _HALF_BYTES * group_values
+        start += group_values
+    store_fence()
 
 
 @njit(cache=True, nogil=True)
@@ -135,7 +167,11 @@ def _kernel(name, reference, variants, make_inputs, sizes) -> Kernel:
 GROUPS = _kernel(
     "dequantize_int8",
     reference,
-    {"numpy": checked(numpy_groups, 0), "njit": checked(njit_groups, 0)},
+    {
+        "numpy": checked(numpy_groups, 0),
+        "njit": checked(njit_groups, 0),
+        "njit_nontemporal": checked(nontemporal_groups, 0),
+    },
     make_groups,
     (0, 1, 2, 3, 4, 5, 33, 100),
 )

@@ -29,7 +29,7 @@ from kernels.half import (
     _truncate,
     has_instruction,
 )
-from kernels.simd import _pointer, _with_twin
+from kernels.simd import _pointer, _store_nontemporal, _with_twin
 
 LANES = 8
 
@@ -213,20 +213,50 @@ def store_halves(typing_context, address, values):
     """Write eight float32 to an address as float16, to the nearest."""
 
     def generate(context, builder, signature, arguments):
-        kind = ir.VectorType(_I16, LANES)
-        if has_instruction():
-            bits = _truncate(builder, arguments[1])
-        else:
-            one = types.uint16(types.float32)
-            bits = ir.Constant(kind, ir.Undefined)
-            for lane in (ir.Constant(_I32, number) for number in range(LANES)):
-                value = [builder.extract_element(arguments[1], lane)]
-                half = context.compile_internal(builder, _float_to_half_twin, one, value)
-                bits = builder.insert_element(bits, half, lane)
-        builder.store(bits, _pointer(builder, arguments[0], kind), align=1)
+        bits = _as_halves(context, builder, arguments[1])
+        builder.store(bits, _pointer(builder, arguments[0], bits.type), align=1)
         return context.get_dummy_value()
 
     return types.void(types.intp, Float8), generate
+
+
+def _as_halves(context: Any, builder: ir.IRBuilder, values: ir.Value) -> ir.Value:
+    """Return eight float32 as the bits of eight float16."""
+    if has_instruction():
+        return _truncate(builder, values)
+    one = types.uint16(types.float32)
+    bits = ir.Constant(ir.VectorType(_I16, LANES), ir.Undefined)
+    for lane in (ir.Constant(_I32, number) for number in range(LANES)):
+        value = [builder.extract_element(values, lane)]
+        half = context.compile_internal(builder, _float_to_half_twin, one, value)
+        bits = builder.insert_element(bits, half, lane)
+    return bits
+
+
+def _halves_line_twin(address: int, *vectors: np.ndarray) -> None:
+    for number, values in enumerate(vectors):
+        _store_halves_twin(address + 2 * LANES * number, values)
+
+
+@_with_twin(_halves_line_twin)
+def store_halves_nontemporal(typing_context, address, a, b, c, d):
+    """Write four vectors as 32 float16 past the cache; the address must be a multiple of 64.
+
+    As with `simd.copy_line_nontemporal`, end every run of them with `simd.store_fence`.
+    """
+
+    def generate(context, builder, signature, arguments):
+        address, *vectors = arguments
+        parts = [_as_halves(context, builder, values) for values in vectors]
+        while len(parts) > 1:
+            lanes = ir.VectorType(_I32, 2 * parts[0].type.count)
+            order = ir.Constant(lanes, list(range(lanes.count)))
+            pairs = zip(parts[::2], parts[1::2], strict=True)
+            parts = [builder.shuffle_vector(one, other, order) for one, other in pairs]
+        _store_nontemporal(builder, parts[0], address)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, *[Float8] * 4), generate
 
 
 def _nibbles(upper: bool) -> tuple[Any, Callable[..., ir.Value]]:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 Signed = NDArray[np.int8]
 
 _SCALE_BYTES = 2
-_quantise = quantize.INT8.variants["njit_lines"]
-_restore = dequantize_int8.GROUPS.variants["njit"]
+_quantise = quantize.INT8.variants["njit_nontemporal"]
+_restore = dequantize_int8.GROUPS.variants["njit_nontemporal"]
 
 
 class Int8(Codec):

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 _SCALE_BYTES = 2
 _quantise_channels = quantize_channels.KERNEL.variants["njit"]
-_quantise_heads = quantize.INT8.variants["njit_lines"]
+_quantise_heads = quantize.INT8.variants["njit_nontemporal"]
 _restore_channels = dequantize_int8.CHANNELS.variants["njit"]
-_restore_heads = dequantize_int8.GROUPS.variants["njit"]
+_restore_heads = dequantize_int8.GROUPS.variants["njit_nontemporal"]
 
 
 class Int8Channel(Codec):
