@@ -166,8 +166,8 @@ def measure(
     ids = text_ids(model, plan.windows * n_window, text)
     windows = [ids[start : start + n_window] for start in range(0, len(ids), n_window)]
     with (
-        LlamaModel.open(model, exact=plan.exact, batch_tokens=_BLOCK_TOKENS) as scorer,
-        LlamaModel.open(model) as fast,
+        LlamaModel.open(model, batch_tokens=_BLOCK_TOKENS) as fast,
+        _scorer(model, fast, plan.exact) as scorer,
         scratch_folder(store, "quality", 256 * MIB) as folder,
         SsdTier.open(folder, SsdTierConfig(256 * MIB, _SEGMENT_BYTES)) as tier,
         meter("quality", len(windows)) as on_window,
@@ -177,6 +177,15 @@ def measure(
             run.score(window, codecs, with_worst=number < plan.worst_windows)
             on_window(number + 1)
         return run.found()
+
+
+@contextmanager
+def _scorer(model: Path, fast: LlamaModel, exact: bool) -> Iterator[LlamaModel]:
+    if not exact:
+        yield fast
+        return
+    with LlamaModel.open(model, exact=True, batch_tokens=_BLOCK_TOKENS) as scorer:
+        yield scorer
 
 
 class _Run:

@@ -179,7 +179,7 @@ def choice_table(
     rates: Sequence[CodecRates], plain_bytes: float, here_gb_s: float, kl_at_most: float
 ) -> pl.DataFrame:
     """Return for each device's speed, this one's first, the choice and what others would take."""
-    rows = []
+    rows: list[dict[str, object]] = []
     for gb_s in (here_gb_s, *DEVICES):
         best = choose(rates, plain_bytes, gb_s, kl_at_most)
         times = {
