@@ -26,7 +26,7 @@ from workbench.tiering.async_io.real_files import RealFiles
 from workbench.tiering.kv_geometry import KVGeometry
 from workbench.tiering.memory import MIB
 from workbench.tiering.ssd_tier import SsdTier, SsdTierConfig
-from workbench.tiering.tiered_kv_cache import BlockLayout, CacheConfig, TieredKVCache
+from workbench.tiering.tiered_kv_cache import BlockLayout, CacheConfig, Load, TieredKVCache
 
 DEPTH = 32
 _SEGMENT_BYTES = 32 * MIB
@@ -150,18 +150,19 @@ class _Loader:
         """
         for token_ids in self._prefixes:
             with self._cache.load(token_ids) as load:
-                n_tokens = load.wait()
-                for layer in range(self._k.shape[1]) if n_tokens == len(self._k) else ():
-                    got = load.sequence.gather(layer, 0, n_tokens)
-                    sides = zip(got, (self._k[:, layer], self._v[:, layer]), strict=True)
-                    if all(_is_near(one, other, is_exact) for one, other in sides):
-                        continue
-                    n_tokens = 0
-            if n_tokens != len(self._k):
-                raise MediumError(
-                    "a prefix came back shorter, or with other values than were stored; do not "
-                    "store anything on this disk, check it"
-                )
+                is_whole = load.wait() == len(self._k)
+                layers = range(self._k.shape[1])
+                if is_whole and all(self._is_right(load, layer, is_exact) for layer in layers):
+                    continue
+            raise MediumError(
+                "a prefix came back shorter, or with other values than were stored; do not store "
+                "anything on this disk, check it"
+            )
+
+    def _is_right(self, load: Load, layer: int, is_exact: bool) -> bool:
+        got = load.sequence.gather(layer, 0, len(self._k))
+        wanted = (self._k[:, layer], self._v[:, layer])
+        return all(_is_near(one, other, is_exact) for one, other in zip(got, wanted, strict=True))
 
     def run(self) -> float:
         """Load one prefix, whole; the other one is cold then. Return the seconds.
