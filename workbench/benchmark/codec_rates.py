@@ -23,7 +23,7 @@ from workbench.tiering.kv_geometry import KVGeometry
 from workbench.tiering.memory import allocate
 from workbench.tiering.tiered_kv_cache import BlockLayout
 
-COPY = "copy of the same float16"
+COPY = "copy"
 _PAGE_BYTES = 4096
 
 Bytes = NDArray[np.uint8]

@@ -101,8 +101,8 @@ _TINY = Day22Plan(
     ssd_blocks=64,
 )
 _STANDARD = Day22Plan(
-    windows=3,
-    prefix_tokens=384,
+    windows=2,
+    prefix_tokens=256,
     scored_tokens=128,
     worst_windows=1,
     greedy_tokens=32,
