@@ -14,13 +14,23 @@ import numpy as np
 
 from workbench.benchmark import codec_rates, codec_restore
 from workbench.benchmark.codec_quality import Halves, Quality
+from workbench.benchmark.codec_rates import Bytes, Step
 from workbench.benchmark.codec_tables import Grid
 from workbench.tiering.kv_geometry import KVGeometry
+from workbench.tiering.ssd_tier.checksum import payload_sum
 from workbench.tiering.tiered_kv_cache import BlockLayout
 
 # Llama 3.1 8B: 128 KiB a token.
 LARGER = KVGeometry(layers=32, kv_heads=8, head_dim=128, dtype="float16")
 _MODEL_FRAMES = 40
+
+
+def _summed(frame: Bytes) -> bytes:
+    return payload_sum(frame.data)
+
+
+# What a frame goes through besides: summed on its way out and back. Sealing joins it here.
+BESIDE: dict[str, tuple[Step, Step]] = {"checksum": (_summed, _summed)}
 
 
 def of_model(
@@ -37,7 +47,7 @@ def of_model(
     layout = BlockLayout(KVGeometry(layers, heads, head_dim, "float16"))
     # Frames of as many layers as any; 11 MiB are more than the caches hold.
     frames = codec_rates.frames_of(layout, k, v)[:_MODEL_FRAMES]
-    speed = codec_rates.measure(layout, frames, names, rounds)
+    speed = codec_rates.measure(layout, frames, names, rounds, BESIDE)
     restore = codec_restore.measure(store, k, v, names, rounds)
     return Grid(speed, restore, quality)
 
@@ -53,7 +63,7 @@ def of_geometry(
     for start in range(0, halves.size, values.size):
         part = halves[start : start + values.size]
         part[:] = values[: part.size]
-    return Grid(codec_rates.measure(layout, frames, names, rounds))
+    return Grid(codec_rates.measure(layout, frames, names, rounds, BESIDE))
 
 
 def repeated(side: Halves, n_tokens: int) -> Halves:

@@ -7,7 +7,7 @@ Leaves out: the device (codec_restore.py), and what is lost (codec_quality.py).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -27,6 +27,7 @@ COPY = "copy"
 _PAGE_BYTES = 4096
 
 Bytes = NDArray[np.uint8]
+Step = Callable[[Bytes], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,14 @@ class CodecSpeed:
 
     Attributes
     ----------
-    ratios : dict   plain bytes over stored ones, by codec, whole pages of neither counted
+    ratios : dict    plain bytes over stored ones, by codec, whole pages of neither counted
+    beside : tuple   names of the steps that are no codecs, whose cases are named alike
     """
 
     geometry: KVGeometry
     samples: Samples
     ratios: dict[str, float]
+    beside: tuple[str, ...] = ()
 
 
 def random_frames(layout: BlockLayout, n_frames: int, seed: int) -> Bytes:
@@ -70,12 +73,19 @@ def frames_of(layout: BlockLayout, k: NDArray[np.float16], v: NDArray[np.float16
     return memory.reshape(-1, layout.frame_bytes)
 
 
-def measure(layout: BlockLayout, frames: Bytes, names: Sequence[str], rounds: int) -> CodecSpeed:
+def measure(
+    layout: BlockLayout,
+    frames: Bytes,
+    names: Sequence[str],
+    rounds: int,
+    beside: Mapping[str, tuple[Step, Step]] | None = None,
+) -> CodecSpeed:
     """Encode and decode all frames with every codec, interleaved with copies.
 
     Parameters
     ----------
     frames : uint8[n, frame_bytes]   first frames of blocks: of as many layers as any
+    beside : mapping, optional       what else is done to a frame: on its way out, and back
 
     Cost    ``rounds + 1`` times all frames twice a codec.
     """
@@ -91,8 +101,25 @@ def measure(layout: BlockLayout, frames: Bytes, names: Sequence[str], rounds: in
         ]
         coder.encode()
         ratios[name] = coder.ratio
+    beside = beside or {}
+    for name, steps in beside.items():
+        cases += [
+            Case(f"{way} {name}", _each(step, frames), float(frames.nbytes))
+            for way, step in zip(("encode", "decode"), steps, strict=True)
+        ]
     with meter("codecs", rounds) as on_round:
-        return CodecSpeed(layout.geometry, interleave(cases, rounds, on_round), ratios)
+        samples = interleave(cases, rounds, on_round)
+    return CodecSpeed(layout.geometry, samples, ratios, tuple(beside))
+
+
+def _each(step: Step, frames: Bytes) -> Callable[[], float]:
+    def run() -> float:
+        start = perf_counter()
+        for frame in frames:
+            step(frame)
+        return perf_counter() - start
+
+    return run
 
 
 def _timed_copy(copied: object, target: Bytes, source: Bytes) -> float:

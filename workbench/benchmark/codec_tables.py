@@ -50,8 +50,11 @@ class Grid:
                 "codec_copy", "GB/s", samples.rate(COPY) / 1e9, case=case, variant="copy_ceiling"
             )
         ]
-        for name, ratio in self.speed.ratios.items():
-            rows.append(metrics.rows("codec_ratio", "ratio", [ratio], case=case, variant=name))
+        rows += [
+            metrics.rows("codec_ratio", "ratio", [ratio], case=case, variant=name)
+            for name, ratio in self.speed.ratios.items()
+        ]
+        for name in (*self.speed.ratios, *self.speed.beside):
             for step in ("encode", "decode"):
                 rates = samples.rate(f"{step} {name}") / 1e9
                 rows.append(metrics.rows(f"codec_{step}", "GB/s", rates, case=case, variant=name))
@@ -64,10 +67,18 @@ class Grid:
 
     @property
     def table(self) -> pl.DataFrame:
-        """Return one row a codec, and the copy's: the ceiling of both rates."""
+        """Return one row a codec, one a further step, and the copy's: the ceiling of all rates."""
         copied = self.speed.samples.median_rate(COPY) / 1e9
         ceiling = {"codec": COPY, "encode, GB/s": copied, "decode, GB/s": copied}
-        return pl.DataFrame([*(self._row(name) for name in self.speed.ratios), ceiling])
+        rows = [self._row(name) for name in self.speed.ratios]
+        return pl.DataFrame([*rows, *map(self._step, self.speed.beside), ceiling])
+
+    def _step(self, name: str) -> dict[str, object]:
+        rates = {
+            f"{way}, GB/s": self.speed.samples.median_rate(f"{way} {name}") / 1e9
+            for way in ("encode", "decode")
+        }
+        return {"codec": name, **rates}
 
     def _row(self, name: str) -> dict[str, object]:
         samples, plain = self.speed.samples, self.speed.geometry.bytes_per_token

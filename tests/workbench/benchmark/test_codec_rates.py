@@ -24,6 +24,23 @@ def test_every_codec_is_timed_both_ways_and_its_ratio_counted():
     assert found.samples.work[COPY] == frames.nbytes
 
 
+def test_what_else_is_done_to_a_frame_is_timed_beside():
+    frames = codec_rates.random_frames(LAYOUT, 2, seed=0)
+    seen = {"out": 0, "back": 0}
+
+    def count(way):
+        def step(frame):
+            assert frame.nbytes == LAYOUT.frame_bytes
+            seen[way] += 1
+
+        return step
+
+    found = codec_rates.measure(LAYOUT, frames, [], 2, {"seal": (count("out"), count("back"))})
+    assert seen == {"out": 6, "back": 6}
+    assert found.beside == ("seal",)
+    assert {"encode seal", "decode seal"} <= set(found.samples.seconds)
+
+
 def test_frames_are_a_caches_own():
     rng = np.random.default_rng(0)
     k, v = rng.standard_normal((2, 40, 3, 2, 64)).astype(np.float16)
