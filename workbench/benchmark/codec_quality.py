@@ -60,6 +60,7 @@ class QualityPlan:
     worst_windows : int    windows of the worst case; 0: it is left out
     greedy_tokens : int    continued greedily behind each prefix, with the fast forward pass
     exact : bool           score in float32 throughout
+    worst : tuple          codecs of the worst case
     """
 
     windows: int
@@ -68,6 +69,7 @@ class QualityPlan:
     worst_windows: int
     greedy_tokens: int
     exact: bool = True
+    worst: tuple[str, ...] = ("int8", "int4-hadamard")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -166,7 +168,7 @@ def measure(
     ids = text_ids(model, plan.windows * n_window, text)
     windows = [ids[start : start + n_window] for start in range(0, len(ids), n_window)]
     with (
-        LlamaModel.open(model, batch_tokens=_BLOCK_TOKENS) as fast,
+        LlamaModel.open(model) as fast,
         _scorer(model, fast, plan.exact) as scorer,
         scratch_folder(store, "quality", 256 * MIB) as folder,
         SsdTier.open(folder, SsdTierConfig(256 * MIB, _SEGMENT_BYTES)) as tier,
@@ -184,7 +186,7 @@ def _scorer(model: Path, fast: LlamaModel, exact: bool) -> Iterator[LlamaModel]:
     if not exact:
         yield fast
         return
-    with LlamaModel.open(model, exact=True, batch_tokens=_BLOCK_TOKENS) as scorer:
+    with LlamaModel.open(model, exact=True) as scorer:
         yield scorer
 
 
@@ -220,7 +222,7 @@ class _Run:
             continued, rate = self._continued(ids[:n], *moved, codec)
             same = _n_same(greedy, continued)
             self._add(name, RESTORED, base, _log_softmax(found), targets, same, rate)
-            if with_worst and name != LAST_BIT and name != "none":
+            if with_worst and name in self._plan.worst:
                 found = self._worst_logits(ids, codec)
                 self._add(name, WORST, base, _log_softmax(found), targets, 0, 0.0)
 
@@ -301,7 +303,9 @@ class _Run:
     def _worst_logits(self, ids: list[int], codec: str) -> Floats:
         with self._cache("none", None) as cache, cache.sequence() as sequence:
             coded = _CodedSequence(sequence, codec, cache.layout)
-            return self._logits(ids, coded)[self._plan.prefix_tokens - 1 : -1]
+            blocks = range(0, len(ids), _BLOCK_TOKENS)
+            parts = [self._logits(ids[at : at + _BLOCK_TOKENS], coded) for at in blocks]
+        return np.concatenate(parts)[self._plan.prefix_tokens - 1 : -1]
 
     def _continued(
         self, ids: list[int], k: Halves, v: Halves, codec: str

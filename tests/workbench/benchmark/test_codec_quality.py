@@ -8,8 +8,8 @@ from workbench.benchmark import codec_quality
 from workbench.benchmark.codec_quality import LAST_BIT, RESTORED, WORST, QualityPlan
 from workbench.errors import UsageError
 
-PLAN = QualityPlan(2, 64, 24, worst_windows=1, greedy_tokens=6)
 CODECS = [LAST_BIT, "lossless", "int8", "int4-hadamard"]
+PLAN = QualityPlan(2, 64, 24, worst_windows=1, greedy_tokens=6, worst=tuple(CODECS[1:]))
 
 
 @pytest.fixture(scope="module")
