@@ -29,8 +29,8 @@ def test_what_loses_nothing_changes_nothing(found):
         lossless = by_name(found, how)["lossless"]
         # Other batches than without a codec: float32 is rounded otherwise.
         assert np.abs(lossless.kl).max() < 1e-9
-        assert lossless.perplexity_change == pytest.approx(0, abs=1e-5)
-        assert lossless.interval() == pytest.approx((0, 0), abs=1e-5)
+        assert lossless.perplexity_change == pytest.approx(0, abs=1e-4)
+        assert lossless.interval() == pytest.approx((0, 0), abs=1e-4)
         assert lossless.same_top.all()
     assert by_name(found)["lossless"].greedy_same.tolist() == [6, 6]
 
