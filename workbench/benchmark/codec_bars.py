@@ -15,7 +15,7 @@ import numpy as np
 from workbench import paths
 from workbench.benchmark import codec_quality, codec_rates, codec_restore, prefix_restore
 from workbench.benchmark.codec_quality import LAST_BIT, RESTORED, Damage, QualityPlan
-from workbench.benchmark.findings import Benchmark, Finding, Preset
+from workbench.benchmark.findings import SECONDS, Benchmark, Finding, Preset
 from workbench.benchmark.statistics import Claim, Ratio
 from workbench.inference.model_file import model_file
 from workbench.tiering.kv_geometry import SEED
@@ -45,7 +45,7 @@ _QUALITY_BARS: Mapping[str, tuple[float, float, float | None, float | None]] = {
 }
 _LOSSLESS_RATIO = 1.16
 _KEPT = Claim.parse(">= 1x")
-SPEED_BAR, RESTORE_BAR = Claim.parse(">= 0.8x"), Claim.parse("<= 0.6x")
+SPEED_BAR, RESTORE_BAR = Claim.parse(">= 0.8x"), Claim.parse(">= 1.67x")
 _TINY_COUNT = 1e-9
 
 
@@ -140,13 +140,13 @@ def _codec_restore(preset: Preset) -> list[Finding]:
     k, v = (rng.standard_normal(shape, np.float32).astype(np.float16) for _ in range(2))
     names = ["none", "int8", "int8-channel", "int4-hadamard"]
     found = codec_restore.measure(paths.store(), k, v, names, rounds)
-    baseline_gb_s = found.samples.median_rate("none") / 1e9
+    float16_s = float(np.median(found.samples.seconds["none"]))
     return [
         Finding(
-            f"tokens={n_tokens} codec={name} time over float16's",
-            found.time_ratio(name),
-            baseline_gb_s,
-            "GB/s",
+            f"tokens={n_tokens} codec={name}",
+            found.samples.ratio(name, "none"),
+            float16_s,
+            SECONDS,
             RESTORE_BAR if name == "int8" else None,
             True,
         )
@@ -171,7 +171,7 @@ CODEC_BENCHMARKS = (
     Benchmark(
         "codec_restore",
         "How much sooner is a cold prefix in memory if a codec made it smaller?",
-        f"int8: median {RESTORE_BAR} of float16's time on the same disk",
+        f"int8: at most 0.6 of float16's time on the same disk, median {RESTORE_BAR} as soon",
         _codec_restore,
     ),
 )

@@ -27,9 +27,10 @@ def test_int8s_restore_is_held_against_float16s(monkeypatch, ms, met):
     monkeypatch.setattr(codec_restore, "measure", lambda *given: found)
     rows = run("codec_restore")
     assert [row.met for row in rows] == [met, None, None]
-    assert rows[0].bar == "median <= 0.6x"
-    assert rows[0].ratio == pytest.approx(ms / 10)
-    assert rows[0].ceiling == pytest.approx(10)
+    assert rows[0].bar == "median >= 1.67x"
+    assert rows[0].ratio == pytest.approx(10 / ms, rel=1e-3)
+    assert rows[0].ceiling == pytest.approx(0.01)
+    assert rows[0].value == pytest.approx(ms / 1e3, rel=1e-3)
 
 
 def test_int8s_speed_is_held_against_a_copy_at_the_seed_geometry(monkeypatch):
