@@ -19,14 +19,23 @@ from numba import njit
 from kernels.array_check import expect
 from kernels.half import as_float, half_to_float, magnitude_bits
 from kernels.record import Kernel, exact, register
-from kernels.rounding import round_to_int8
+from kernels.rounding import (
+    LINE_VALUES,
+    int8_line,
+    int8_line_nontemporal,
+    largest_line,
+    round_to_int8,
+)
 from kernels.scale import INT4_STEPS, INT8_STEPS, inverse_of, scale_of, whole_numbers
+from kernels.simd import LINE_BYTES, address_of, prefetch, store_fence
 
 Quantise = Callable[[np.ndarray, np.ndarray, np.ndarray], None]
 
 INT4_OFFSET = 8
+_RUN_GROUPS = 32
+_ZEROS = np.zeros(LINE_VALUES, np.uint16)
 _INT8_STEP, _INT4_STEP = np.float32(1 / INT8_STEPS), np.float32(1 / INT4_STEPS)
-_TOY_GROUPS = (2, 32, 64, 6, 128)  # values a group, chosen by size in turn
+_TOY_GROUPS = (2, 32, 64, 6, 128, 70)  # values a group, chosen by size in turn
 
 
 def checked(quantise: Quantise, packed: int) -> Quantise:
@@ -130,6 +139,78 @@ def int8_njit(values, scales, source):
 
 
 @njit(cache=True, nogil=True)
+def int8_lines(values, scales, source):
+    """Quantise groups of at least 64 values a line at a time; a group's last line may overlap.
+
+    All of a run's largest magnitudes, then its scales, then its values: one group's three steps
+    wait for each other, those of a run do not.
+    """
+    n_groups, group_values = source.shape
+    if group_values < LINE_VALUES:
+        int8_njit(values, scales, source)
+        return
+    start, to = address_of(source), address_of(values)
+    largest, inverses = np.empty(_RUN_GROUPS, np.float32), np.empty(_RUN_GROUPS, np.float32)
+    for first in range(0, n_groups, _RUN_GROUPS):
+        n_run = min(_RUN_GROUPS, n_groups - first)
+        for number in range(n_run):
+            group = start + 2 * (first + number) * group_values
+            most = largest_line(group, source)
+            for index in range(LINE_VALUES, group_values, LINE_VALUES):
+                place = min(index, group_values - LINE_VALUES)
+                most = max(most, largest_line(group + 2 * place, source))
+            largest[number] = as_float(most)
+        for number in range(n_run):
+            bits = scale_of(largest[number], _INT8_STEP)
+            scales[first + number] = bits
+            inverses[number] = inverse_of(bits)
+        for number in range(n_run):
+            group = (first + number) * group_values
+            if inverses[number] > 0:
+                for index in range(0, group_values, LINE_VALUES):
+                    place = group + min(index, group_values - LINE_VALUES)
+                    int8_line(to + place, start + 2 * place, source, inverses[number])
+            else:  # a NaN must not reach the rounding
+                values[first + number] = 0
+
+
+@njit(cache=True, nogil=True)
+def int8_nontemporal(values, scales, source):
+    """Quantise as `int8_lines` does, past the cache, if groups are whole lines on the grid.
+
+    Asks for the next run's values meanwhile, whose largest are looked for next.
+    """
+    n_groups, group_values = source.shape
+    start, to = address_of(source), address_of(values)
+    if (to | group_values) % LINE_BYTES:
+        int8_lines(values, scales, source)
+        return
+    largest, inverses = np.empty(_RUN_GROUPS, np.float32), np.empty(_RUN_GROUPS, np.float32)
+    for first in range(0, n_groups, _RUN_GROUPS):
+        n_run = min(_RUN_GROUPS, n_groups - first)
+        for number in range(n_run):
+            group = start + 2 * (first + number) * group_values
+            most = largest_line(group, source)
+            for place in range(LINE_VALUES, group_values, LINE_VALUES):
+                most = max(most, largest_line(group + 2 * place, source))
+            largest[number] = as_float(most)
+        for number in range(n_run):
+            bits = scale_of(largest[number], _INT8_STEP)
+            scales[first + number] = bits
+            inverses[number] = inverse_of(bits)
+        for number in range(n_run):
+            group = (first + number) * group_values
+            for index in range(group, group + group_values, LINE_VALUES):
+                # A NaN must not reach the rounding.
+                line = start + 2 * index if inverses[number] > 0 else address_of(_ZEROS)
+                soon = start + 2 * (index + _RUN_GROUPS * group_values)
+                prefetch(soon)
+                prefetch(soon + LINE_BYTES)
+                int8_line_nontemporal(to + index, line, source, inverses[number])
+    store_fence()
+
+
+@njit(cache=True, nogil=True)
 def int4_njit(values, scales, source):
     """Quantise group by group in plain loops, which LLVM vectorises."""
     half = source.shape[1] // 2
@@ -172,13 +253,13 @@ def bytes_moved(values, scales, source) -> int:
     return values.nbytes + scales.nbytes + source.nbytes
 
 
-def _kernel(name, reference, numpy, njitted, packed) -> Kernel:
+def _kernel(name, reference, variants, packed) -> Kernel:
     return register(
         Kernel(
             name=name,
             reference=reference,
             baseline="numpy",
-            variants={"numpy": checked(numpy, packed), "njit": checked(njitted, packed)},
+            variants={name: checked(variant, packed) for name, variant in variants.items()},
             make_inputs=partial(make_inputs, packed=packed),
             outputs=(0, 1),
             check=exact,
@@ -188,5 +269,15 @@ def _kernel(name, reference, numpy, njitted, packed) -> Kernel:
     )
 
 
-INT8 = _kernel("quantize_int8", int8_reference, int8_numpy, int8_njit, 1)
-INT4 = _kernel("quantize_int4", int4_reference, int4_numpy, int4_njit, 2)
+INT8 = _kernel(
+    "quantize_int8",
+    int8_reference,
+    {
+        "numpy": int8_numpy,
+        "njit": int8_njit,
+        "njit_lines": int8_lines,
+        "njit_nontemporal": int8_nontemporal,
+    },
+    1,
+)
+INT4 = _kernel("quantize_int4", int4_reference, {"numpy": int4_numpy, "njit": int4_njit}, 2)

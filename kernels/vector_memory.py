@@ -17,8 +17,14 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 
-from kernels.half import _extend, _half_to_float_twin, has_instruction
-from kernels.simd import _pointer, _with_twin
+from kernels.half import (
+    _extend,
+    _float_to_half_twin,
+    _half_to_float_twin,
+    _truncate,
+    has_instruction,
+)
+from kernels.simd import _pointer, _store_nontemporal, _with_twin
 from kernels.vectors import _F32, _FLOATS, _I16, _I32, _INTS, LANES, Float8, Int8, _load, _splat
 
 _I8 = ir.IntType(8)
@@ -148,6 +154,86 @@ def load_first_int8s(typing_context, address):
 def load_second_int8s(typing_context, address):
     """Return the second int8 of each of the eight pairs at an address as float32."""
     return _byte_pairs(first=False, signed=True)
+
+
+def _store_halves_twin(address: int, values: np.ndarray) -> None:
+    _memory(address, np.uint16)[:] = [int(_float_to_half_twin(value)) for value in values]
+
+
+@_with_twin(_store_halves_twin)
+def store_halves(typing_context, address, values):
+    """Write eight float32 to an address as float16, to the nearest."""
+
+    def generate(context, builder, signature, arguments):
+        bits = _as_halves(context, builder, arguments[1])
+        builder.store(bits, _pointer(builder, arguments[0], bits.type), align=1)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, Float8), generate
+
+
+def _as_halves(context: Any, builder: ir.IRBuilder, values: ir.Value) -> ir.Value:
+    """Return eight float32 as the bits of eight float16."""
+    if has_instruction():
+        return _truncate(builder, values)
+    one = types.uint16(types.float32)
+    bits = ir.Constant(ir.VectorType(_I16, LANES), ir.Undefined)
+    for lane in (ir.Constant(_I32, number) for number in range(LANES)):
+        value = [builder.extract_element(values, lane)]
+        half = context.compile_internal(builder, _float_to_half_twin, one, value)
+        bits = builder.insert_element(bits, half, lane)
+    return bits
+
+
+def _halves_line_twin(address: int, *vectors: np.ndarray) -> None:
+    for number, values in enumerate(vectors):
+        _store_halves_twin(address + 2 * LANES * number, values)
+
+
+@_with_twin(_halves_line_twin)
+def store_halves_nontemporal(typing_context, address, a, b, c, d):
+    """Write four vectors as 32 float16 past the cache; the address must be a multiple of 64.
+
+    As with `simd.copy_line_nontemporal`, end every run of them with `simd.store_fence`.
+    """
+
+    def generate(context, builder, signature, arguments):
+        address, *vectors = arguments
+        parts = [_as_halves(context, builder, values) for values in vectors]
+        while len(parts) > 1:
+            lanes = ir.VectorType(_I32, 2 * parts[0].type.count)
+            order = ir.Constant(lanes, list(range(lanes.count)))
+            pairs = zip(parts[::2], parts[1::2], strict=True)
+            parts = [builder.shuffle_vector(one, other, order) for one, other in pairs]
+        _store_nontemporal(builder, parts[0], address)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, *[Float8] * 4), generate
+
+
+def _nibbles(upper: bool) -> tuple[Any, Callable[..., ir.Value]]:
+    """Return the code that takes half of each of eight bytes as float32."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
+        small = _load(builder, arguments[0], ir.VectorType(_I8, LANES))
+        wide = builder.zext(small, _INTS)
+        number = ir.Constant(_INTS, [4 if upper else 15] * LANES)
+        half = builder.lshr(wide, number) if upper else builder.and_(wide, number)
+        return builder.sitofp(half, _FLOATS)
+
+    return Float8(types.intp), generate
+
+
+@_with_twin(lambda address: (_memory(address, np.uint8) & 15).astype(np.float32))
+def load_low_nibbles(typing_context, address):
+    """Return the lower four bits of each of the eight bytes at an address as float32."""
+    return _nibbles(upper=False)
+
+
+@_with_twin(lambda address: (_memory(address, np.uint8) >> 4).astype(np.float32))
+def load_high_nibbles(typing_context, address):
+    """Return the upper four bits of each of the eight bytes at an address as float32."""
+    return _nibbles(upper=True)
 
 
 def _store_int8s_twin(address: int, values: np.ndarray) -> None:

@@ -70,6 +70,32 @@ def _call(
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), values)
 
 
+def _butterfly_twin(values: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid="ignore", over="ignore"):
+        for distance in (1, 2, 4):
+            pairs = values.reshape(-1, 2, distance)
+            first, second = pairs[:, 0], pairs[:, 1]
+            values = np.stack([first + second, first - second], axis=1).reshape(LANES)
+    return values
+
+
+@_with_twin(_butterfly_twin)
+def butterfly(typing_context, values):
+    """Return sums and differences of lanes 1, then 2, then 4 apart: a Hadamard matrix of eight."""
+
+    def generate(context, builder, signature, arguments):
+        values = arguments[0]
+        for distance in (1, 2, 4):
+            others = ir.Constant(_INTS, [lane ^ distance for lane in range(LANES)])
+            swapped = builder.shuffle_vector(values, values, others)
+            sums, differences = builder.fadd(values, swapped), builder.fsub(swapped, values)
+            picked = [lane + LANES * bool(lane & distance) for lane in range(LANES)]
+            values = builder.shuffle_vector(sums, differences, ir.Constant(_INTS, picked))
+        return values
+
+    return Float8(Float8), generate
+
+
 @_with_twin(lambda value: np.full(LANES, value, np.float32))
 def splat(typing_context, value):
     """Return a float32 in all eight lanes."""

@@ -6,8 +6,12 @@ import pytest
 from kernels.quantize import INT4, INT8, int4_values, int8_values
 
 KERNELS = {"int8": (INT8, int8_values), "int4": (INT4, int4_values)}
+cases = pytest.mark.parametrize(
+    ("name", "variant"),
+    [(name, variant) for name, (kernel, _) in KERNELS.items() for variant in kernel.variants],
+)
 both = pytest.mark.parametrize("name", KERNELS)
-variants = pytest.mark.parametrize("variant", INT8.variants)
+variants = pytest.mark.parametrize("variant", INT4.variants)
 
 
 def quantised(name, variant, source):
@@ -21,8 +25,7 @@ def quantised(name, variant, source):
     return read_back(values, scales), scales.view(np.float16).astype(np.float32)
 
 
-@both
-@variants
+@cases
 @pytest.mark.parametrize("group_values", [2, 16, 32, 128])
 def test_no_value_is_off_by_more_than_half_a_step(name, variant, group_values):
     rng = np.random.default_rng(group_values)
@@ -32,8 +35,7 @@ def test_no_value_is_off_by_more_than_half_a_step(name, variant, group_values):
     assert (np.abs(got - source.astype(np.float32)) <= scales[:, None] * (0.5 + 1e-5)).all()
 
 
-@both
-@variants
+@cases
 def test_smaller_groups_are_nearer(name, variant):
     source = np.random.default_rng(0).standard_t(3, (64, 128)).astype(np.float16)
     errors = []
@@ -54,8 +56,7 @@ def test_int4_packs_the_first_half_low(variant):
     assert scales[1] == 0
 
 
-@both
-@variants
+@cases
 def test_groups_with_a_nan_or_an_infinity_read_back_as_nan(name, variant):
     source = np.ones((4, 8), np.float16)
     source[0, 3], source[1, 0], source[2, 7] = np.nan, np.inf, -np.inf

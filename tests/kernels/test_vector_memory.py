@@ -5,7 +5,7 @@ import pytest
 from numba import njit
 
 from kernels import vector_memory as m
-from kernels.vectors import nearest
+from kernels.vectors import nearest, splat
 
 
 @njit
@@ -86,3 +86,21 @@ def test_narrow_values_are_widened_exactly(seed):
     np.testing.assert_array_equal(out[1], raw[:8].view(np.int8))
     np.testing.assert_array_equal(out[2:4], [raw[::2], raw[1::2]])
     np.testing.assert_array_equal(out[4:], [raw[::2].view(np.int8), raw[1::2].view(np.int8)])
+
+
+@njit
+def halved(source, out, to):
+    place = out.ctypes.data
+    m.store(place, m.load_low_nibbles(source))
+    m.store(place + 32, m.load_high_nibbles(source))
+    m.store_halves(to, m.load_low_nibbles(source) / splat(np.float32(3)))
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_nibbles_are_widened_and_floats_narrowed_to_the_nearest_half(seed):
+    source = np.random.default_rng(seed).integers(0, 256, 8).astype(np.uint8)
+    out, halves = np.zeros((2, 8), np.float32), np.zeros(8, np.uint16)
+    halved(source.ctypes.data, out, halves.ctypes.data)
+    low = (source & 15).astype(np.float32)
+    np.testing.assert_array_equal(out, [low, source >> 4])
+    np.testing.assert_array_equal(halves.view(np.float16), (low / np.float32(3)).astype(np.float16))

@@ -74,3 +74,15 @@ def test_rounding_takes_ties_to_even():
     expected = np.rint(a)
     np.testing.assert_array_equal(out[:8], expected)
     np.testing.assert_array_equal(out[8:], 2.0**expected)
+
+
+@njit
+def folded(source, out):
+    m.store(out.ctypes.data, v.butterfly(m.load(source.ctypes.data)))
+
+
+def test_a_butterfly_is_a_hadamard_matrix():
+    values, out = floats(8).round(2), np.zeros(8, np.float32)
+    folded(values, out)
+    signs = [[(-1) ** (i & j).bit_count() for j in range(8)] for i in range(8)]
+    np.testing.assert_allclose(out, np.array(signs) @ values, rtol=1e-5, atol=1e-6)

@@ -16,6 +16,7 @@ from pathlib import Path
 from workbench import paths
 from workbench.benchmark import kv_store, memory_ceiling
 from workbench.benchmark.cache_bars import CACHE_BENCHMARKS
+from workbench.benchmark.codec_bars import CODEC_BENCHMARKS
 from workbench.benchmark.findings import PRESETS, Benchmark, Finding, Preset, Row
 from workbench.benchmark.inference_bars import INFERENCE_BENCHMARKS
 from workbench.benchmark.kv_cache_bars import KV_CACHE_BENCHMARKS
@@ -98,6 +99,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         *SEALING_BENCHMARKS,
         *UNIFIED_BENCHMARKS,
         *NETWORK_BENCHMARKS,
+        *CODEC_BENCHMARKS,
     )
 }
 

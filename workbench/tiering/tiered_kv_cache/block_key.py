@@ -22,6 +22,8 @@ _TAIL = struct.Struct("<I")
 # The parent of a sequence's first block.
 ROOT = bytes(KEY_BYTES)
 _KEY_LENGTH = _LENGTH.pack(KEY_BYTES)
+# Of a key's first byte.
+_FIRST = 1
 _TOKEN_BYTES = 4
 _MAX_TOKEN_ID = (1 << 32) - 1
 
@@ -55,6 +57,8 @@ class BlockKeys:
     def key(self, parent: bytes, token_ids: Sequence[int]) -> bytes:
         """Return the 32-byte key of a block, full or partial, that follows its parent.
 
+        All of it is a digest but one bit, by which `is_first` knows a sequence's first block.
+
         Raises
         ------
         UsageError   if a token id is no whole number of 0..2^32-1
@@ -64,7 +68,8 @@ class BlockKeys:
         ids = pack_ids(token_ids)
         state = self._base.copy()
         state.update(b"".join((_KEY_LENGTH, parent, _LENGTH.pack(len(ids)), ids)))
-        return state.digest()
+        digest = state.digest()
+        return bytes((digest[0] & ~_FIRST | _FIRST * (parent == ROOT),)) + digest[1:]
 
     def chain(self, token_ids: Sequence[int]) -> list[bytes]:
         """Return the keys of the full blocks of a token list, in their order."""
@@ -97,6 +102,11 @@ def pack_ids(token_ids: Sequence[int]) -> bytes:
     if _BIG_ENDIAN:
         ids.byteswap()
     return ids.tobytes()
+
+
+def is_first(key: bytes) -> bool:
+    """Return whether a block is a sequence's first: codecs spare the attention sinks in it."""
+    return bool(key[0] & _FIRST)
 
 
 def frame_key(key: bytes, frame: int) -> bytes:

@@ -1,7 +1,7 @@
 """The tiered KV cache: sequences' keys and values hot in memory, cold on the SSD tier.
 
 Follows: a tier may forget, it may never lie; blocks are found again by what they hold.
-Leaves out: the model (workbench/inference), codecs and encryption (the rooms beside this one).
+Leaves out: the model (workbench/inference), codecs (compression) and encryption.
 """
 
 from __future__ import annotations
@@ -76,11 +76,15 @@ class TieredKVCache(Closing):
             raise UsageError("a network tier needs an SSD tier that it brings blocks to; give one")
         self.layout: BlockLayout = config.layout
         self._keys = BlockKeys(
-            self.layout, fingerprint=fingerprint, tenant=tenant, codec=config.codec
+            self.layout, fingerprint=fingerprint, tenant=tenant, codec=config.codec_id
         )
         self._shared = None if ssd is None or network is None else SharedStore(ssd, network)
         store = self._shared or ssd
-        cold = None if store is None else ColdTier(store, self.layout, self._keys.attributes)
+        cold = (
+            None
+            if store is None
+            else ColdTier(store, self.layout, self._keys.attributes, config.codec)
+        )
         self._core = Core(config, self._keys, cold)
         self._pinned: dict[str, list[bytes]] = {}
         self._closed = False

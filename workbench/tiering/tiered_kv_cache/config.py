@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from workbench.errors import UsageError
+from workbench.tiering import compression
+from workbench.tiering.compression.none import NoCodec
 from workbench.tiering.eviction.lru import Lru
 from workbench.tiering.eviction.policy import Policy
 from workbench.tiering.kv_geometry import KVGeometry
@@ -35,7 +37,7 @@ class CacheConfig:
     high_watermark_frac : float     0..1 of the slots; above it blocks are demoted ...
     low_watermark_frac : float      ... until so few are hot; <= high
     recent_tokens : int             the last so many tokens of every open sequence stay hot
-    codec : int                     0..65535, told to the SSD tier; part of every key
+    codec : str                     of frames on the SSD tier: a name of `compression.CODECS`
     staging_bytes : int             memory through which cold blocks are attended
     write_queue_blocks : int        sealed blocks that may wait for the SSD tier; more are dropped
     write_wait_s : float            how long a sequence waits for a slot that is being written
@@ -51,7 +53,7 @@ class CacheConfig:
     high_watermark_frac: float = 0.95
     low_watermark_frac: float = 0.9
     recent_tokens: int = 0
-    codec: int = 0
+    codec: str = NoCodec.name
     staging_bytes: int = 64 * MIB
     write_queue_blocks: int = 256
     write_wait_s: float = 1.0
@@ -61,7 +63,7 @@ class CacheConfig:
         rules = self._broken_rules()
         problems = [f"KV cache: {name}={value} must be {rule}" for name, value, rule in rules]
         try:
-            _ = self.layout
+            problems += compression.problems_with(self.codec, self.layout)
         except UsageError as error:
             problems += error.problems
         if problems:
@@ -74,7 +76,6 @@ class CacheConfig:
             ("high_watermark_frac", 0 < high <= 1, "above 0 and at most 1"),
             ("low_watermark_frac", 0 <= low <= high, "0..high_watermark_frac"),
             ("recent_tokens", self.recent_tokens >= 0, "at least 0"),
-            ("codec", 0 <= self.codec <= 0xFFFF, "0..65535"),
             ("staging_bytes", self.staging_bytes >= 1, "at least two frames' bytes"),
             ("write_queue_blocks", self.write_queue_blocks >= 1, "at least 1"),
             *(
@@ -83,6 +84,11 @@ class CacheConfig:
             ),
         ]
         return [(name, getattr(self, name), rule) for name, holds, rule in rules if not holds]
+
+    @property
+    def codec_id(self) -> int:
+        """Return the codec's number, told to the SSD tier and part of every key."""
+        return compression.CODECS[self.codec].id
 
     @property
     def layout(self) -> BlockLayout:

@@ -134,6 +134,7 @@ class Core:
             self.behind.writer.close()
             self.behind.loader.close()
             self.behind.staging.close()
+            self.behind.cold.close()
 
     def _write_hot(self, writer: WriteBehind) -> None:
         end = time.monotonic() + self.config.close_wait_s

@@ -56,4 +56,4 @@ def _write_tail(core: Core, blocks: BlockList, key: bytes, n_tokens: int) -> boo
         return False
     packing.clear(layout, memory, n_tokens)
     frames = [memory[layout.frame_slice(frame)] for frame in range(layout.n_frames)]
-    return all(core.behind.cold.put([(key, frames)]))
+    return all(core.behind.cold.put([(key, frames)], n_tokens))

@@ -30,7 +30,9 @@ class CacheStats:
     writes_offered                                    blocks to be written behind: the sum of ...
     writes_written, writes_failed, writes_dropped, writes_gone   ... these and writes_waiting
     cold_frames_read, cold_frames_reused              for attention: from the device; staged already
-    ssd_written_bytes, ssd_read_bytes                 of whole blocks written; of frames read
+    ssd_written_bytes, ssd_read_bytes                 of whole blocks written; of frames read; as
+                                                      the codec stores them
+    cold_frames_undecoded                             read whole, but not what the codec writes
     sequences, sequence_position                      open ones; their tokens
     hot_blocks, hot_tokens                            sealed and in memory
     open_blocks, leaving_blocks, free_slots           being filled; waiting to be written; unused
@@ -62,6 +64,7 @@ class CacheStats:
     cold_frames_reused: int
     ssd_written_bytes: int
     ssd_read_bytes: int
+    cold_frames_undecoded: int
     sequences: int
     sequence_position: int
     hot_blocks: int
@@ -121,6 +124,7 @@ def gather(core: Core) -> CacheStats:
             cold_frames_reused=behind.staging.frames_reused if behind else 0,
             ssd_written_bytes=behind.cold.written_bytes if behind else 0,
             ssd_read_bytes=behind.cold.read_bytes if behind else 0,
+            cold_frames_undecoded=behind.cold.undecoded if behind else 0,
             sequences=len(core.sequences),
             sequence_position=sum(sequence.n_tokens for sequence in core.sequences),
             hot_blocks=directory.hot_blocks,

@@ -16,6 +16,7 @@ from workbench.tiering.tiered_kv_cache.block_key import (
     BlockKeys,
     frame_key,
     frame_keys,
+    is_first,
     pack_ids,
 )
 from workbench.tiering.tiered_kv_cache.layout import BlockLayout
@@ -34,7 +35,16 @@ def test_a_key_by_hand():
         struct.pack("<4I", 7, 8, 9, 1 << 31),
     ]
     packed = b"".join(struct.pack("<Q", len(field)) + field for field in fields)
-    assert KEYS.key(ROOT, [7, 8, 9, 1 << 31]) == hashlib.sha256(packed).digest()
+    digest = hashlib.sha256(packed).digest()
+    assert KEYS.key(ROOT, [7, 8, 9, 1 << 31]) == bytes([digest[0] | 1]) + digest[1:]
+
+
+def test_a_sequences_first_block_is_known_by_its_key():
+    for start in range(50):
+        first, *others = KEYS.chain(range(start, start + 16))
+        assert is_first(first)
+        assert is_first(KEYS.key(ROOT, [start]))
+        assert not any(map(is_first, others))
 
 
 OTHERS = {

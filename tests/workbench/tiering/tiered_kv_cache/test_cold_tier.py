@@ -7,11 +7,14 @@ import pytest
 
 from tests.workbench.tiering.ssd_tier.store_helpers import sim_disk
 from tests.workbench.tiering.tiered_kv_cache.caches import BLOCK_BYTES, config, ssd_on
+from workbench.tiering import compression
 from workbench.tiering.async_io.engine import StorageError
 from workbench.tiering.async_io.faults import Fault
+from workbench.tiering.kv_geometry import KVGeometry
 from workbench.tiering.memory import allocate
 from workbench.tiering.tiered_kv_cache.block_key import BlockKeys, frame_key
 from workbench.tiering.tiered_kv_cache.cold_tier import ColdTier, FrameAt
+from workbench.tiering.tiered_kv_cache.layout import BlockLayout
 
 LAYOUT = config().layout
 KEYS = BlockKeys(LAYOUT, fingerprint=b"toy")
@@ -99,3 +102,106 @@ def test_frames_of_another_model_tenant_or_length_are_misses(store):
     for frame in range(3):
         ssd.put(frame_key(short, frame), bytes(100), KEYS.attributes)
     assert get(cold, short)[0] == [False] * 3
+
+
+HALVES = BlockLayout(KVGeometry(5, 2, 64, "float16"), 8, 2)
+FIRST, LATER = bytes([1]) * 32, bytes([2]) * 32
+
+
+def halves(seed=0):
+    """Return a block of float16 values, page-aligned."""
+    memory = allocate(HALVES.block_bytes)
+    values = memory.view(np.float16)
+    values[:] = np.random.default_rng(seed).standard_normal(values.size)
+    return memory
+
+
+def frames_in(memory):
+    return [memory[HALVES.frame_slice(frame)] for frame in range(HALVES.n_frames)]
+
+
+def coded(ssd, codec):
+    keys = BlockKeys(HALVES, fingerprint=b"toy", codec=compression.CODECS[codec].id)
+    return ColdTier(ssd, HALVES, keys.attributes, codec)
+
+
+def read(cold, keys):
+    blocks = [allocate(HALVES.block_bytes) for _ in keys]
+    here = cold.get(
+        [
+            FrameAt(key, n, frame)
+            for key, memory in zip(keys, blocks, strict=True)
+            for n, frame in enumerate(frames_in(memory))
+        ]
+    )
+    return here, blocks
+
+
+def rows_of(memory):
+    """Return bool[n_layers * 2, 8, 128] values of the layers, without what lies between frames."""
+    sides = []
+    for layer in range(HALVES.geometry.layers):
+        at = HALVES.places(layer).k
+        values = memory[at : at + HALVES.layer_bytes].view(np.float16)
+        sides.append(values.reshape(2, 8, 128))
+    return np.concatenate(sides)
+
+
+@pytest.mark.parametrize("codec", [name for name in compression.CODECS if name != "none"])
+def test_blocks_come_back_through_a_codec_in_batches(store, codec):
+    ssd, _, _ = store
+    keys = [bytes([number, 0]) * 16 for number in range(0, 50, 2)]
+    with coded(ssd, codec) as cold:
+        assert all(cold.put([(key, frames_in(halves(key[0]))) for key in keys]))
+        assert cold.written_bytes == sum(
+            ssd.stored_bytes(frame_key(key, frame)) for key in keys for frame in range(3)
+        )
+        here, blocks = read(cold, [*keys, LATER])
+        assert here == [True] * 75 + [False] * 3
+        assert cold.read_bytes == cold.written_bytes
+        for key, memory in zip(keys, blocks, strict=False):
+            error = rows_of(memory).astype(np.float32) - rows_of(halves(key[0]))
+            assert np.abs(error).max() <= (0 if codec == "lossless" else 0.8)
+        assert cold.undecoded == 0
+
+
+def test_one_codecs_blocks_are_not_anothers(store):
+    ssd, _, _ = store
+    with coded(ssd, "int8") as cold, coded(ssd, "int4") as other:
+        cold.put([(LATER, frames_in(halves()))])
+        assert read(other, [LATER])[0] == [False] * 3
+        assert read(cold, [LATER])[0] == [True] * 3
+        assert other.undecoded == 0
+
+
+@pytest.mark.parametrize("payload", [b"", bytes(100), bytes(range(256)) * 40])
+def test_what_cannot_be_decoded_is_a_miss_is_counted_and_goes(store, payload):
+    ssd, _, _ = store
+    with coded(ssd, "int8+zstd") as cold:
+        cold.put([(LATER, frames_in(halves()))])
+        wrong = frame_key(LATER, 1)
+        codec = compression.CODECS["int8+zstd"].id
+        ssd.delete(wrong)
+        ssd.put(wrong, payload, BlockKeys(HALVES, fingerprint=b"toy", codec=codec).attributes)
+        assert read(cold, [LATER])[0] == [True, False, True]
+        assert cold.undecoded == 1
+        assert not cold.contains(LATER)
+        assert read(cold, [LATER])[0] == [True, False, True]
+        assert cold.undecoded == 1
+
+
+def test_sinks_of_a_first_block_and_the_newest_tokens_of_a_tail_are_kept(store):
+    ssd, _, _ = store
+    with coded(ssd, "int4") as cold:
+        cold.put([(FIRST, frames_in(halves(1))), (LATER, frames_in(halves(2)))])
+        _, (first, later) = read(cold, [FIRST, LATER])
+        same = [
+            (rows_of(got) == rows_of(halves(seed))).all(axis=(0, 2)).tolist()
+            for got, seed in ((first, 1), (later, 2))
+        ]
+        assert same == [[True] * 4 + [False] * 4, [False] * 8]
+        tail = bytes([4]) * 32
+        cold.put([(tail, frames_in(halves(3)))], tail_tokens=5)
+        _, (got,) = read(cold, [tail])
+        same = (rows_of(got) == rows_of(halves(3))).all(axis=(0, 2)).tolist()
+        assert same == [True] * 5 + [False] * 3

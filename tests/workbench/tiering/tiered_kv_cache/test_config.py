@@ -18,7 +18,6 @@ def test_every_problem_is_named():
             high_watermark_frac=0.5,
             low_watermark_frac=0.6,
             recent_tokens=-1,
-            codec=1 << 16,
             staging_bytes=0,
             write_queue_blocks=0,
             write_wait_s=float("inf"),
@@ -29,7 +28,6 @@ def test_every_problem_is_named():
         "hot_bytes",
         "low_watermark_frac",
         "recent_tokens",
-        "codec",
         "staging_bytes",
         "write_queue_blocks",
         "write_wait_s",
@@ -48,3 +46,13 @@ def test_what_no_block_can_hold_is_refused():
     with pytest.raises(UsageError, match="dtype='float64' cannot be cached"):
         CacheConfig(KVGeometry(1, 1, 1, "float64"), 1 << 20)
     assert CacheConfig(GEOMETRY, 1 << 20).layout.block_tokens == 64
+
+
+def test_a_codec_that_is_unknown_or_cannot_code_what_is_kept_is_refused():
+    with pytest.raises(UsageError, match="unknown codec 'int88'; did you mean int8"):
+        config(codec="int88")
+    floats = KVGeometry(1, 1, 8, "float32")
+    with pytest.raises(UsageError, match="codec 'int4' codes float16, the cache keeps float32"):
+        CacheConfig(floats, 1 << 20, codec="int4")
+    assert CacheConfig(floats, 1 << 20).codec_id == 0
+    assert CacheConfig(KVGeometry(1, 1, 8, "float16"), 1 << 20, codec="int8").codec_id == 2

@@ -7,11 +7,13 @@ import pytest
 
 from tests.workbench.tiering.ssd_tier.store_helpers import sim_disk
 from tests.workbench.tiering.tiered_kv_cache.caches import (
+    LAYERS,
     SIZE,
     append,
     assert_right,
     cache_on,
     config,
+    values_of,
 )
 from workbench.tiering.async_io.faults import Fault
 from workbench.tiering.tiered_kv_cache import TieredKVCache
@@ -94,3 +96,32 @@ def test_a_block_that_is_lost_cannot_be_persisted():
         assert cache.drain()
         faults.add(Fault("error", "read", nth=1))
         assert not sequence.persist()
+
+
+@pytest.mark.parametrize("codec", ["lossless", "int8", "int8-channel", "int4", "int8+zstd"])
+@pytest.mark.parametrize("n_tokens", [3, 8, 30])
+def test_a_sequence_is_resumed_through_a_codec(codec, n_tokens):
+    disk = sim_disk()
+    settings = config(codec=codec, write=Selective)
+    with cache_on(disk, settings) as (cache, _), cache.sequence() as sequence:
+        append(sequence, IDS[:n_tokens])
+        assert sequence.persist()
+    with cache_on(disk.reopened(), settings) as (cache, _):
+        load = cache.load(IDS)
+        assert load.wait() == n_tokens
+        k, v = values_of(IDS[:n_tokens])
+        for layer in range(LAYERS):
+            for got, side in zip(load.sequence.gather(layer, 0, n_tokens), (k, v), strict=True):
+                error = np.abs(got - side[:, layer]).max()
+                assert error <= {"lossless": 0.0, "int4": 0.6}.get(codec, 0.04)
+        assert cache.stats().cold_frames_undecoded == 0
+        assert cache.stats().ssd_read_bytes > 0
+
+
+def test_another_codecs_blocks_are_not_found():
+    disk = sim_disk()
+    with cache_on(disk, config(codec="int8")) as (cache, _), cache.sequence() as sequence:
+        append(sequence, IDS)
+        assert sequence.persist()
+    with cache_on(disk.reopened(), config()) as (cache, _):
+        assert cache.load(IDS).wait() == 0

@@ -123,12 +123,12 @@ def test_everything_else_is_the_ssd_tier_s(network):
     with shared(network) as (store, ssd):
         write(store, network, KEYS[:1])
         name = frame_key(KEYS[0], 0)
-        assert store.contains(name)
+        assert store.contains_all([name])
         assert store.get_many([name], None, OURS)[0] == content(KEYS[0], 0)
         assert store.stats().blocks == ssd.stats().blocks == 2
         assert store.flush()
         assert store.delete(name)
-        assert not store.contains(name)
+        assert not store.contains_all([name])
 
 
 def test_a_network_without_an_ssd_is_refused(network):

@@ -1,0 +1,127 @@
+"""Every codec keeps the contract: sizes, errors, frames of fewer layers, foreign bytes."""
+
+import numpy as np
+import pytest
+
+from tests.workbench.tiering.compression.frames import (
+    LAYOUT,
+    LAYOUTS,
+    coded,
+    frame_of,
+    planes_of,
+    restored,
+)
+from workbench.errors import UsageError
+from workbench.tiering import compression
+from workbench.tiering.compression import CODECS, CodecError
+from workbench.tiering.kv_geometry import KVGeometry
+from workbench.tiering.tiered_kv_cache import BlockLayout
+
+every = pytest.mark.parametrize("name", CODECS)
+# The part of a group's range that a value may be off, and of itself.
+BOUNDS = {"int8": 1 / 250, "int8-channel": 1 / 250, "int4": 1 / 29, "int4-hadamard": 1 / 5}
+
+
+@every
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_what_comes_back_is_within_the_bounds(name, layout):
+    codec = compression.create(name, layout)
+    for number in range(layout.n_frames):
+        frame = frame_of(layout, number)
+        stored = coded(codec, frame, number)
+        assert stored.nbytes <= codec.max_stored_bytes
+        got = restored(codec, stored, number)
+        source, found = (planes_of(layout, one, number) for one in (frame, got))
+        if codec.is_exact:
+            np.testing.assert_array_equal(found.view(np.uint16), source.view(np.uint16))
+        else:
+            spread = np.ptp(source.astype(np.float64))
+            error = np.abs(found.astype(np.float64) - source)
+            assert error.max() <= spread * BOUNDS[name.removesuffix("+zstd")]
+
+
+@every
+def test_encoding_twice_gives_the_same_bytes(name):
+    codec = compression.create(name, LAYOUT)
+    first = coded(codec, frame_of(LAYOUT))
+    coded(codec, frame_of(LAYOUT, seed=1))
+    np.testing.assert_array_equal(coded(codec, frame_of(LAYOUT)), first)
+
+
+@every
+def test_other_lengths_are_no_frames(name):
+    codec = compression.create(name, LAYOUT)
+    stored = coded(codec, frame_of(LAYOUT))
+    lengths = [0, 1, 3, 5, 9, len(stored) // 2, len(stored) - 1]
+    for wrong in [stored[:length] for length in lengths] + [np.append(stored, np.uint8(0))]:
+        with pytest.raises(CodecError):
+            restored(codec, wrong)
+
+
+@every
+def test_a_frame_of_other_layers_is_refused(name):
+    codec = compression.create(name, LAYOUT)
+    if codec.id == 0:
+        pytest.skip("stores whole frames, whatever is in them")
+    with pytest.raises(CodecError):
+        restored(codec, coded(codec, frame_of(LAYOUT, 1), 1), 0)
+
+
+@every
+def test_flipped_bytes_are_wrong_values_or_refused_but_never_anything_else(name):
+    codec = compression.create(name, LAYOUT)
+    stored = coded(codec, frame_of(LAYOUT))
+    rng = np.random.default_rng(0)
+    guarded = np.full(LAYOUT.frame_bytes + 4096, 0xAA, np.uint8)
+    places = [*range(24), *rng.integers(0, len(stored), 200)]
+    for place in places:
+        damaged = stored.copy()
+        damaged[place] ^= 1 << rng.integers(0, 8)
+        try:
+            codec.decode(damaged, 0, guarded[: LAYOUT.frame_bytes])
+        except CodecError:
+            continue
+        finally:
+            assert (guarded[LAYOUT.frame_bytes :] == 0xAA).all()
+
+
+@every
+def test_no_codecs_bytes_are_anothers(name):
+    """Keys and frames carry the number; this is what happens if they were wrong."""
+    stored = coded(compression.create(name, LAYOUT), frame_of(LAYOUT))
+    same_size = {"int4", "int4-hadamard"}
+    for other in CODECS:
+        if other == name or {name, other} <= same_size:
+            continue
+        with pytest.raises(CodecError):
+            restored(compression.create(other, LAYOUT), stored)
+
+
+def test_numbers_are_fixed_for_ever():
+    numbers = {name: codec.id for name, codec in CODECS.items()}
+    assert numbers == {
+        "none": 0,
+        "lossless": 1,
+        "int8": 2,
+        "int8-channel": 3,
+        "int4": 4,
+        "int4-hadamard": 5,
+        "int8+zstd": 6,
+        "int4-hadamard+zstd": 7,
+    }
+    for name, number in numbers.items():
+        assert compression.codec_class(number).name == name
+    with pytest.raises(CodecError, match="codec 99 is not known"):
+        compression.codec_class(99)
+
+
+def test_names_and_layouts_that_do_not_fit_are_refused():
+    with pytest.raises(UsageError, match="did you mean int8"):
+        compression.create("int88", LAYOUT)
+    assert "unknown codec" in compression.problems_with("zip", LAYOUT)[0]
+    floats = BlockLayout(KVGeometry(1, 1, 6, "float32"), block_tokens=3)
+    assert compression.problems_with("none", floats) == []
+    problems = compression.problems_with("int4-hadamard", floats)
+    assert [word in "".join(problems) for word in ("float16", "even", "power")] == [True] * 3
+    with pytest.raises(UsageError, match="keeps float32"):
+        compression.create("int8+zstd", floats)

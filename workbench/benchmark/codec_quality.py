@@ -1,0 +1,419 @@
+"""Measure what a codec does to a real model's text: perplexity, KL, top-1 and greedy continuation.
+
+Follows: teacher forcing. A prefix's keys and values go through the cold tier of a real store and
+come back, then the model scores the text behind it. The worst case codes every block before
+anything attends to it, the block's own tokens too. Differences are taken token by token.
+Leaves out: speed (codec_rates.py, codec_restore.py).
+
+The fast forward pass rounds activations to int8, so the smallest change of a key moves its logits:
+`LAST_BIT`, float16 moved by one last bit, shows how far. Codecs are judged with float32 throughout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.benchmark.progress import meter
+from workbench.benchmark.scratch_files import scratch_folder
+from workbench.datasets.text import embedded_text
+from workbench.errors import UsageError
+from workbench.inference.llama import LlamaModel
+from workbench.inference.tokenizer import read_tokenizer
+from workbench.tiering import compression
+from workbench.tiering.compression import Codec, Kept
+from workbench.tiering.memory import MIB
+from workbench.tiering.mmap_gguf import read_header
+from workbench.tiering.ssd_tier import SsdTier, SsdTierConfig
+from workbench.tiering.tiered_kv_cache import (
+    BlockLayout,
+    CacheConfig,
+    CachedSequence,
+    LayerRun,
+    TieredKVCache,
+)
+
+LAST_BIT = "none, last bit moved"
+RESTORED, WORST = "prefix restored", "every block coded"
+_BLOCK_TOKENS = 64
+_SEGMENT_BYTES = 16 * MIB
+
+Floats = NDArray[np.float32]
+Halves = NDArray[np.float16]
+
+
+@dataclass(frozen=True, slots=True)
+class QualityPlan:
+    """How much text, and how it is computed.
+
+    Attributes
+    ----------
+    windows : int          pieces of text, each with a prefix of its own
+    prefix_tokens : int    whole blocks that are coded
+    scored_tokens : int    behind them
+    worst_windows : int    windows of the worst case; 0: it is left out
+    greedy_tokens : int    continued greedily behind each prefix, with the fast forward pass
+    exact : bool           score in float32 throughout
+    worst : tuple          codecs of the worst case
+    """
+
+    windows: int
+    prefix_tokens: int
+    scored_tokens: int
+    worst_windows: int
+    greedy_tokens: int
+    exact: bool = True
+    worst: tuple[str, ...] = ("int8", "int4-hadamard")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Damage:
+    """What one codec did; arrays hold a number a scored token.
+
+    Attributes
+    ----------
+    name, how : str                  the codec; `RESTORED` or `WORST`
+    log_ratio : float64[n]           log-probability of the text without the codec less that with it
+    kl : float64[n]                  divergence of the next token's distribution, nats
+    same_top : bool[n]               whether the likeliest token is the same
+    greedy_same : int64[n_windows]   tokens until the greedy continuations part
+    decode_tokens_s : float          of the greedy continuations; 0 where there were none
+    """
+
+    name: str
+    how: str
+    log_ratio: NDArray[np.float64]
+    kl: NDArray[np.float64]
+    same_top: NDArray[np.bool_]
+    greedy_same: NDArray[np.int64]
+    decode_tokens_s: float
+
+    @property
+    def perplexity_change(self) -> float:
+        """Return the relative change of perplexity; above 0 is worse."""
+        return float(np.expm1(self.log_ratio.mean()))
+
+    def interval(self, seed: int = 0) -> tuple[float, float]:
+        """Return its 99 % bootstrap interval over tokens."""
+        rng = np.random.default_rng(seed)
+        picks = rng.integers(0, self.log_ratio.size, (2000, self.log_ratio.size))
+        low, high = np.quantile(np.expm1(self.log_ratio[picks].mean(axis=1)), [0.005, 0.995])
+        return float(low), float(high)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Quality:
+    """What `measure` found.
+
+    Attributes
+    ----------
+    damages : tuple of Damage
+    k, v : float16[n_tokens, layers, kv_heads, head_dim]   of the first prefix
+    perplexity : float                                     of the scored text without a codec
+    prefill_tokens_s : float                               of the fast forward pass
+    """
+
+    damages: tuple[Damage, ...]
+    k: Halves
+    v: Halves
+    perplexity: float
+    prefill_tokens_s: float
+
+
+def text_ids(model: Path, n_tokens: int, text: str | None = None) -> list[int]:
+    """Return the ids of the first tokens of a text; None: CPython's own English.
+
+    Raises
+    ------
+    UsageError   if the text is too short
+    """
+    text = embedded_text() if text is None else text
+    ids = read_tokenizer(read_header(model)).encode(text[: 12 * n_tokens])[:n_tokens]
+    if len(ids) < n_tokens:
+        raise UsageError(
+            f"the text has {len(ids)} tokens, {n_tokens} are needed; give a longer one, or measure "
+            "fewer windows"
+        )
+    return ids
+
+
+def measure(
+    model: Path, store: Path, plan: QualityPlan, codecs: Sequence[str], text: str | None = None
+) -> Quality:
+    """Score a text behind prefixes that went through each codec, and without.
+
+    Parameters
+    ----------
+    codecs : sequence of str   names of `compression.CODECS`, and `LAST_BIT`
+
+    Raises
+    ------
+    UsageError    if the text is too short, or the prefix is not whole blocks
+    MediumError   if a prefix could not be stored or was not found again
+
+    Cost    a forward pass of each window, and of its scored part a codec; with ``exact`` about
+            30 tokens a second.
+    """
+    if plan.prefix_tokens % _BLOCK_TOKENS or not plan.prefix_tokens:
+        raise UsageError(
+            f"prefix_tokens={plan.prefix_tokens} must be whole blocks of {_BLOCK_TOKENS}"
+        )
+    n_window = plan.prefix_tokens + plan.scored_tokens
+    ids = text_ids(model, plan.windows * n_window, text)
+    windows = [ids[start : start + n_window] for start in range(0, len(ids), n_window)]
+    with (
+        LlamaModel.open(model) as fast,
+        _scorer(model, fast, plan.exact) as scorer,
+        scratch_folder(store, "quality", 256 * MIB) as folder,
+        SsdTier.open(folder, SsdTierConfig(256 * MIB, _SEGMENT_BYTES)) as tier,
+        meter("quality", len(windows)) as on_window,
+    ):
+        run = _Run(scorer, fast, tier, plan)
+        for number, window in enumerate(windows):
+            run.score(window, codecs, with_worst=number < plan.worst_windows)
+            on_window(number + 1)
+        return run.found()
+
+
+@contextmanager
+def _scorer(model: Path, fast: LlamaModel, exact: bool) -> Iterator[LlamaModel]:
+    if not exact:
+        yield fast
+        return
+    with LlamaModel.open(model, exact=True) as scorer:
+        yield scorer
+
+
+class _Run:
+    """The models, the store, and what was found so far."""
+
+    def __init__(
+        self, scorer: LlamaModel, fast: LlamaModel, tier: SsdTier, plan: QualityPlan
+    ) -> None:
+        self._scorer, self._fast, self._tier, self._plan = scorer, fast, tier, plan
+        self._geometry = scorer.kv_geometry("float16")
+        self._damages: dict[tuple[str, str], list[Damage]] = {}
+        self._expected: list[NDArray[np.float64]] = []
+        self._first: tuple[Halves, Halves] | None = None
+        self._prefill: list[float] = []
+
+    def score(self, ids: list[int], codecs: Sequence[str], with_worst: bool) -> None:
+        """Score one window without a codec, then with each."""
+        n = self._plan.prefix_tokens
+        with self._cache("none", None) as cache, cache.sequence() as sequence:
+            logits = self._logits(ids, sequence)[n - 1 : -1]
+            k, v = _gathered(sequence, n, self._geometry.layers)
+        targets = np.array(ids[n:])
+        base = _log_softmax(logits)
+        self._expected.append(base[np.arange(len(targets)), targets])
+        if self._first is None:
+            self._first = (k, v)
+        greedy, _ = self._continued(ids[:n], k, v, "none")
+        for name in codecs:
+            moved = _last_bits_moved(k, v) if name == LAST_BIT else (k, v)
+            codec = "none" if name == LAST_BIT else name
+            found = self._restored_logits(ids, *moved, codec)
+            continued, rate = self._continued(ids[:n], *moved, codec)
+            same = _n_same(greedy, continued)
+            self._add(name, RESTORED, base, _log_softmax(found), targets, same, rate)
+            if with_worst and name in self._plan.worst:
+                found = self._worst_logits(ids, codec)
+                self._add(name, WORST, base, _log_softmax(found), targets, 0, 0.0)
+
+    def _add(
+        self,
+        name: str,
+        how: str,
+        base: NDArray[np.float64],
+        coded: NDArray[np.float64],
+        targets: NDArray[np.int64],
+        same: int,
+        rate: float,
+    ) -> None:
+        rows = np.arange(len(targets))
+        damage = Damage(
+            name,
+            how,
+            base[rows, targets] - coded[rows, targets],
+            (np.exp(base) * (base - coded)).sum(axis=1),
+            base.argmax(axis=1) == coded.argmax(axis=1),
+            np.array([same]),
+            rate,
+        )
+        self._damages.setdefault((name, how), []).append(damage)
+
+    def found(self) -> Quality:
+        """Return everything, windows of one codec together."""
+        assert self._first is not None
+        return Quality(
+            tuple(_joined(parts) for parts in self._damages.values()),
+            *self._first,
+            float(np.exp(-np.concatenate(self._expected).mean())),
+            float(np.median(self._prefill)) if self._prefill else 0.0,
+        )
+
+    @contextmanager
+    def _cache(self, codec: str, tier: SsdTier | None) -> Iterator[TieredKVCache]:
+        blocks = -(-(self._plan.prefix_tokens + self._plan.scored_tokens) // _BLOCK_TOKENS) + 4
+        blocks += self._plan.greedy_tokens // _BLOCK_TOKENS
+        layout = BlockLayout(self._geometry)
+        config = CacheConfig(
+            self._geometry,
+            blocks * layout.block_bytes,
+            high_watermark_frac=1.0,
+            low_watermark_frac=1.0,
+            staging_bytes=8 * MIB,
+            codec=codec,
+        )
+        with TieredKVCache(config, tier) as cache:
+            yield cache
+
+    def _logits(self, ids: Sequence[int], sequence: CachedSequence | _CodedSequence) -> Floats:
+        self._scorer.use_cache(BlockLayout(self._geometry))
+        return np.concatenate([rows.copy() for rows in self._scorer.logits(ids, sequence)])
+
+    @contextmanager
+    def _restored(
+        self, ids: list[int], k: Halves, v: Halves, codec: str
+    ) -> Iterator[CachedSequence]:
+        """Store a prefix through a codec, and yield it as a new cache loads it."""
+        with self._cache(codec, self._tier) as cache, cache.sequence() as sequence:
+            sequence.append(ids, k, v)
+            is_stored = sequence.persist()
+        with self._cache(codec, self._tier) as cache, cache.load(ids) as load:
+            if not is_stored or load.wait() != len(ids):
+                raise UsageError(
+                    f"a prefix of {len(ids)} tokens was not stored and found again with codec "
+                    f"{codec}; check the disk"
+                )
+            yield load.sequence
+
+    def _restored_logits(self, ids: list[int], k: Halves, v: Halves, codec: str) -> Floats:
+        n = self._plan.prefix_tokens
+        # The prefix's last token is computed again: what it predicts is scored, too.
+        with self._restored(ids[: n - 1], k[: n - 1], v[: n - 1], codec) as sequence:
+            return self._logits(ids[n - 1 : -1], sequence)
+
+    def _worst_logits(self, ids: list[int], codec: str) -> Floats:
+        with self._cache("none", None) as cache, cache.sequence() as sequence:
+            coded = _CodedSequence(sequence, codec, cache.layout)
+            blocks = range(0, len(ids), _BLOCK_TOKENS)
+            parts = [self._logits(ids[at : at + _BLOCK_TOKENS], coded) for at in blocks]
+        return np.concatenate(parts)[self._plan.prefix_tokens - 1 : -1]
+
+    def _continued(
+        self, ids: list[int], k: Halves, v: Halves, codec: str
+    ) -> tuple[list[int], float]:
+        """Return the greedy continuation behind a restored prefix, and its tokens a second."""
+        n, n_tokens = len(ids), self._plan.greedy_tokens
+        if not n_tokens:
+            return [], 0.0
+        with self._restored(ids[: n - 1], k[: n - 1], v[: n - 1], codec) as sequence:
+            self._fast.use_cache(BlockLayout(self._geometry))
+            continued, next_id = [], ids[-1]
+            start = perf_counter()
+            for _ in range(n_tokens):
+                next_id = int(self._fast.forward([next_id], sequence).argmax())
+                continued.append(next_id)
+            rate = n_tokens / (perf_counter() - start)
+        if codec == "none":
+            with self._cache("none", None) as cache, cache.sequence() as sequence:
+                start = perf_counter()
+                self._fast.forward(ids, sequence)
+                self._prefill.append(n / (perf_counter() - start))
+        return continued, rate
+
+
+class _CodedSequence:
+    """A sequence whose blocks go through a codec layer by layer, before they are attended."""
+
+    def __init__(self, sequence: CachedSequence, codec: str, layout: BlockLayout) -> None:
+        self._sequence, self._layout = sequence, layout
+        # One layer a frame; its pages may be more than the layer's bytes.
+        one = BlockLayout(replace(layout.geometry, layers=1), layout.block_tokens, 1)
+        self._codec: Codec = compression.create(codec, one)
+        self._frame = np.zeros(one.frame_bytes, np.uint8)
+        self._stored = np.zeros(self._codec.max_stored_bytes, np.uint8)
+
+    @property
+    def n_tokens(self) -> int:
+        """Return the tokens that are there in every layer."""
+        return self._sequence.n_tokens
+
+    def extend(self, token_ids: Sequence[int]) -> None:
+        """Reserve places; whole blocks, or the last part of the text."""
+        self._sequence.extend(token_ids)
+
+    def store(self, layer: int, k: Floats, v: Floats) -> None:
+        """Store one layer of a block, and code it where it lies."""
+        self._sequence.store(layer, k, v)
+        for run in self._sequence.runs(layer):
+            last = run
+        at, n_bytes = last.places.k, self._layout.layer_bytes
+        row = last.memory[last.slots[-1], at : at + n_bytes]
+        n_last = last.n_tokens - (len(last.slots) - 1) * self._layout.block_tokens
+        values = row.view(np.uint16).reshape(2, self._layout.block_tokens, -1)
+        values[:, n_last:] = 0
+        self._frame[:n_bytes] = row
+        is_first = self.n_tokens < self._layout.block_tokens
+        kept = Kept(self._layout.block_tokens if is_first else 0)
+        n_stored = self._codec.encode(self._frame, 0, self._stored, kept)
+        self._codec.decode(self._stored[:n_stored], 0, self._frame)
+        row[:] = self._frame[:n_bytes]
+
+    def runs(self, layer: int) -> Iterator[LayerRun]:
+        """Yield one layer's blocks."""
+        return self._sequence.runs(layer)
+
+    def truncate(self, n_tokens: int) -> None:
+        """Forget all tokens but the first so many."""
+        self._sequence.truncate(n_tokens)
+
+
+def _gathered(sequence: CachedSequence, n_tokens: int, layers: int) -> tuple[Halves, Halves]:
+    """Return a sequence's first keys and values, float16[n_tokens, layers, heads, head_dim]."""
+    parts = [sequence.gather(layer, 0, n_tokens) for layer in range(layers)]
+    k, v = (np.stack([part[side] for part in parts], axis=1) for side in (0, 1))
+    return k.astype(np.float16), v.astype(np.float16)
+
+
+def _last_bits_moved(k: Halves, v: Halves) -> tuple[Halves, Halves]:
+    rng = np.random.default_rng(0)
+    moved = []
+    for side in (k, v):
+        bits = side.view(np.uint16) ^ rng.integers(0, 2, side.shape).astype(np.uint16)
+        moved.append(np.ascontiguousarray(bits).view(np.float16))
+    return moved[0], moved[1]
+
+
+def _log_softmax(logits: Floats) -> NDArray[np.float64]:
+    exact = logits.astype(np.float64)
+    exact -= exact.max(axis=1, keepdims=True)
+    result: NDArray[np.float64] = exact - np.log(np.exp(exact).sum(axis=1, keepdims=True))
+    return result
+
+
+def _n_same(one: Sequence[int], other: Sequence[int]) -> int:
+    """Return how many tokens two continuations share from their start."""
+    for number, (a, b) in enumerate(zip(one, other, strict=True)):
+        if a != b:
+            return number
+    return len(one)
+
+
+def _joined(parts: Sequence[Damage]) -> Damage:
+    return Damage(
+        parts[0].name,
+        parts[0].how,
+        np.concatenate([part.log_ratio for part in parts]),
+        np.concatenate([part.kl for part in parts]),
+        np.concatenate([part.same_top for part in parts]),
+        np.concatenate([part.greedy_same for part in parts]),
+        float(np.median([part.decode_tokens_s for part in parts])),
+    )
