@@ -1,10 +1,10 @@
 """Give back the pages of the compiler's code once there is nothing left to compile.
 
-Importing Numba and fetching compiled kernels touches 69 MB of LLVM's library, a fifth of all that
+Importing Numba and fetching compiled kernels touches 69 MiB of LLVM's library, a fifth of all that
 a process with a small model has in memory, and none of it runs while tokens are computed.
 Follows: madvise(2): pages that were never written are dropped and, if they are touched again, found
 in the page cache; until then others may have them.
-Leaves out: Numba's own objects (some 45 MB), and systems but Linux, where nothing is done.
+Leaves out: Numba's own objects (some 45 MiB), and systems but Linux, where nothing is done.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Follows: llama.cpp's row lookup: of a table of tens of megabytes a token needs h
 Leaves out: the output matrix, which may be the same tensor and is packed for its products.
 
 Rows are read, not mapped: a long text touches every page of a mapped table, and all of them count
-as this process's memory (29 MB for 2,048 random tokens of SmolLM2).
+as this process's memory (29 MiB for 2,048 random tokens of SmolLM2).
 """
 
 from __future__ import annotations

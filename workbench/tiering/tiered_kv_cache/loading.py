@@ -18,6 +18,10 @@ from workbench.tiering.tiered_kv_cache.cold_tier import ColdTier, FrameAt
 from workbench.tiering.tiered_kv_cache.directory import Directory
 from workbench.tiering.tiered_kv_cache.slab import HotSlab
 
+# Read at once at least: beginning a read takes about as long as 1 MiB of it, and a short text
+# (SmolLM2: 3 MiB for 128 tokens) is here in one.
+FIRST_BYTES = 4 << 20
+
 
 class Fill(NamedTuple):
     """A block whose bytes are to be read into a slot."""
@@ -54,7 +58,6 @@ class Loader(Closing):
         # How many frames of each block on its way are here; whole blocks are not in it.
         self._n_here: dict[bytes, int] = {}
         self._stopping = False
-        self._groups = _growing_groups(slab.n_frames)
         self._thread = threading.Thread(target=self._work, name="kv-loader", daemon=True)
         self._thread.start()
 
@@ -100,9 +103,14 @@ class Loader(Closing):
 
     def _run(self, job: LoadJob) -> None:
         fills = job.fills
-        for frames in self._groups:
+        for frames in self._groups(len(fills)):
             if fills:
                 fills = self._settle(fills, self._read(job, fills, frames), frames.stop)
+
+    def _groups(self, n_blocks: int) -> list[range]:
+        """Return which frames of a job's blocks are read at once."""
+        frame_bytes = n_blocks * self._slab.block_bytes // self._slab.n_frames
+        return growing_groups(self._slab.n_frames, max(1, FIRST_BYTES // max(1, frame_bytes)))
 
     def _read(self, job: LoadJob, fills: Sequence[Fill], frames: range) -> list[bool]:
         """Read some frames of every block; return which blocks have all of them now."""
@@ -146,12 +154,12 @@ class Loader(Closing):
         return fills[:n_good]
 
 
-def _growing_groups(n_frames: int) -> list[range]:
-    """Return all frames in groups of 1, 2, 4 and so on.
+def growing_groups(n_frames: int, first: int) -> list[range]:
+    """Return all frames in groups of ``first``, twice as many, and so on.
 
     The first layers come soon, and the device is not kept waiting at the end of every frame.
     """
-    groups, start, size = [], 0, 1
+    groups, start, size = [], 0, first
     while start < n_frames:
         groups.append(range(start, min(n_frames, start + size)))
         start, size = start + size, size * 2

@@ -20,6 +20,12 @@ from workbench.tiering.write_policy import WriteThrough
 LAYOUT = config().layout
 
 
+@pytest.fixture(autouse=True)
+def small_reads(monkeypatch):
+    """The first frames of these tiny blocks come alone, as those of long texts do."""
+    monkeypatch.setattr(loading, "FIRST_BYTES", 1)
+
+
 class Stepwise:
     """A cold tier with everything in it, which reads as often as it is let."""
 
@@ -188,7 +194,18 @@ def test_a_slot_that_a_late_read_may_write_to_is_given_to_nobody(frame):
             assert not one.directory.slots.is_held(slot)
 
 
+def test_a_short_text_comes_in_one_read(monkeypatch):
+    monkeypatch.setattr(loading, "FIRST_BYTES", 4 << 20)
+    with bench() as one:
+        one.start(1, 2)
+        one.cold.steps.release(1)
+        one.wait_for(LAYOUT.n_frames - 1, 1, 2)
+        assert len(one.cold.reads) == 1
+        assert len(one.cold.reads[0]) == 2 * LAYOUT.n_frames
+
+
 def test_groups_of_frames_grow():
-    assert [list(group) for group in loading._growing_groups(5)] == [[0], [1, 2], [3, 4]]
-    assert [list(group) for group in loading._growing_groups(1)] == [[0]]
-    assert sum(map(len, loading._growing_groups(80))) == 80
+    assert [list(group) for group in loading.growing_groups(5, 1)] == [[0], [1, 2], [3, 4]]
+    assert [list(group) for group in loading.growing_groups(1, 4)] == [[0]]
+    assert [list(group) for group in loading.growing_groups(4, 3)] == [[0, 1, 2], [3]]
+    assert sum(map(len, loading.growing_groups(80, 1))) == 80
