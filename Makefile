@@ -47,8 +47,9 @@ bench: setup ## run every named benchmark against its bar (PRESET=tiny is quick)
 peers: setup ## build llama.cpp in .peers, to be measured beside ours (PEERS="llama torch" adds transformers)
 	@.ci/peers
 
-torture: setup ## kill, cut off, damage and starve the SSD tier, and print the counts (ARGS=--smoke is quick)
+torture: setup ## kill, cut off, damage and starve the SSD tier, change GGUF files, and print the counts (ARGS=--smoke is quick)
 	@$(BIN)/python -m tests.torture $(or $(ARGS),--full)
+	@$(BIN)/python -m tests.torture.gguf --files $(if $(findstring --smoke,$(ARGS)),20000,1000000)
 
 lab: setup ## open JupyterLab on 127.0.0.1 (DAY=day01 opens that notebook)
 	@$(BIN)/workbench lab $(DAY)

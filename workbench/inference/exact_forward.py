@@ -45,7 +45,7 @@ class ExactForward:
     def __init__(self, model: ModelMap, config: LlamaConfig, batch_tokens: int) -> None:
         self.batch_tokens = batch_tokens
         self._model, self._config = model, config
-        self._embedding = Embedding(model.tensor(EMBEDDING))
+        self._embedding = Embedding(model, EMBEDDING)
         self._angles = RopeAngles(config.rope, rope_factors(model, config.rope))
         self._scratch = np.zeros(scratch_floats(config.head_dim), np.float32)
         self._hidden = np.empty((0, config.embedding), np.float32)

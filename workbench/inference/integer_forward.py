@@ -10,7 +10,21 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 
-from kernels.llama_team import ATTEND, COMPLETE, LOGITS, PASS, PROJECT, set_run
+import numpy as np
+
+from kernels import attention, block_store, matrix, team
+from kernels.llama_plan import blank_layers, blank_plan
+from kernels.llama_team import (
+    ATTEND,
+    COMPLETE,
+    LOGITS,
+    PASS,
+    PROJECT,
+    STOP,
+    set_run,
+    take_part,
+)
+from workbench.inference.compiler_pages import release_compiler_pages
 from workbench.inference.embedding import Embedding
 from workbench.inference.forward import Floats, KVSequence
 from workbench.inference.llama_config import LlamaConfig
@@ -36,11 +50,23 @@ class IntegerForward:
         self.batch_tokens = batch_tokens
         self._layout: BlockLayout | None = None
         self._n_layers = config.layers
-        self._embedding = Embedding(model.tensor(EMBEDDING))
+        self._embedding = Embedding(model, EMBEDDING)
         self._angles = RopeAngles(config.rope, rope_factors(model, config.rope))
+        self._fetch_kernels()
         self._weights = load_weights(model, config, threads)
         self._workspace = Workspace(config, self._weights, batch_tokens, threads)
         self.team = ThreadTeam(self._workspace.plan, self._weights.layers)
+
+    def _fetch_kernels(self) -> None:
+        """Have a pass's kernels compiled now: loading weights gives back what only that needs."""
+        plan, layers, counters = blank_plan(), blank_layers(1), team.lines(1)
+        plan[0].n_threads, plan[0].counters = 1, team.first_line(counters)
+        take_part(plan, layers, 0, STOP, 0)
+        memory, slots = np.zeros((1, 1), np.uint8), np.zeros(1, np.int64)
+        set_run(plan, memory, slots, (0, 0, 0, 0), (0, 0))
+        self._embedding.look_up([0], np.empty((1, self._embedding.width), np.float32))
+        for entry in (matrix.PRODUCT, attention.ATTEND):
+            entry.address  # noqa: B018 - compiled when it is asked for
 
     def run(self, token_ids: Sequence[int], sequence: KVSequence) -> None:
         """Pass tokens through all layers; as `Forward.run`."""
@@ -112,6 +138,17 @@ class IntegerForward:
             self._workspace.set_cache(layout)
             for number, layer in enumerate(self._weights.layers):
                 layer.k, layer.v, layer.k_scales, layer.v_scales = layout.places(number)
+            self._fetch_store(layout)
+
+    def _fetch_store(self, layout: BlockLayout) -> None:
+        """Have the storing of keys and values compiled, and give back what only that needs."""
+        store = block_store.choose(np.float32, layout.geometry.dtype, past_cache=False)
+        block = np.empty((1, layout.block_bytes), np.uint8)
+        at = np.zeros(1, np.int64)
+        places = np.array([layout.places(0)], np.int64)
+        space = self._workspace
+        store(block, at, at, places, space.keys[:1, None], space.values[:1, None])
+        release_compiler_pages()
 
     def close(self) -> None:
         """End the team; twice is harmless."""

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from kernels.dequantize import dequantize
 from kernels.interleave import interleave
 from kernels.llama_plan import blank_layers
+from workbench.inference.compiler_pages import release_compiler_pages
 from workbench.inference.llama_config import LlamaConfig
 from workbench.inference.tensor_names import OUTPUT_NORM, layer_names, output_name
 from workbench.inference.weight_layouts import LAYOUTS, WeightLayout
@@ -99,6 +100,7 @@ def load_weights(model: ModelMap, config: LlamaConfig, threads: int = 1) -> Llam
     tensors = [model.tensor(name) for name in _matrix_names(config)]
     total = sum(map(_packed_bytes, tensors)) + _ALIGN_BYTES
     memory.require_memory(total, f"the weights of {model.header.path.name}", "use a smaller model")
+    _fetch_kernels(model, tensors)
     whole = memory.allocate(total)
     matrices = _placed(tensors, whole)
     with ThreadPoolExecutor(threads) as pool:
@@ -110,6 +112,19 @@ def load_weights(model: ModelMap, config: LlamaConfig, threads: int = 1) -> Llam
         for job in jobs:
             job.result()
     return LlamaWeights(matrices, vectors, _layers(config, matrices, vectors), whole)
+
+
+def _fetch_kernels(model: ModelMap, tensors: list[Tensor]) -> None:
+    """Have the packing of each type compiled, then give back what only the compiler needed.
+
+    Before the weights take memory: the most that a process ever holds is what a machine must have.
+    """
+    for tensor in {tensor.info.ggml_type: tensor for tensor in tensors}.values():
+        rows = slice(0, min(_ROWS, tensor.n_rows))
+        room = np.zeros((1, _group_bytes(tensor)), np.uint8)
+        matrix = PackedMatrix(LAYOUTS[tensor.info.ggml_type.name], room, tensor.row_values)
+        _pack(model.files[tensor.info.part], tensor, matrix, rows)
+    release_compiler_pages()
 
 
 def _matrix_names(config: LlamaConfig) -> list[str]:

@@ -6,6 +6,7 @@ Leaves out: judging a ratio (workbench/benchmark/statistics.py).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import altair as alt
@@ -18,6 +19,8 @@ from workbench.report.palette import ROLES
 
 # Drawn once and never widened, so it has to be legible on a phone, too.
 _INTERVAL_WIDTH = 230
+# Logarithm of a claim that stands too near to 1x for two names side by side.
+_NEAR = 0.2
 _INK = ROLES["optimised"].ink
 
 
@@ -75,7 +78,9 @@ def _lines(scale: alt.Scale, axis: alt.Axis, factor: float, claim: str) -> alt.L
     ):
         base = alt.Chart(pl.DataFrame({"at": [at], "text": [text]}))
         x = alt.X("at:Q", scale=scale, title=None, axis=axis)
-        side = {"align": "right", "dx": 6} if is_left else {"align": "left", "dx": -6}
+        # Over its own line where there is room; beside it where the other one's name would be.
+        dx = 6 if abs(math.log(factor)) > _NEAR else -4
+        side = {"align": "right", "dx": dx} if is_left else {"align": "left", "dx": -dx}
         name = base.mark_text(baseline="bottom", **side)
         layers += [
             base.mark_rule(strokeWidth=1.5, strokeDash=[6, 4]).encode(x),

@@ -48,7 +48,7 @@ def test_the_verdict_comes_first_and_in_words(write: Any, samples: ModuleType) -
     section = main.find("./section")
     assert section.get("id") == "verdict"
     told = _text(section)
-    assert "Claim holds 28.7× 99 % interval 28.1× to 29.3×, 20 interleaved rounds" in told
+    assert "Claim holds 28.7× 99 % interval 28.1× to 29.3×, 20 measurements" in told
     assert "Baseline python per head" in told
     assert (
         section.find(".//{*}svg")

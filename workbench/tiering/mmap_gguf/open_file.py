@@ -55,8 +55,12 @@ class OpenFile(Closing):
     def check_unchanged(self) -> None:
         """Raise GGUFError if the file was cut, grew or was written to since it was opened.
 
+        The same once it was closed: its number may be another file by then.
+
         Cost    one system call, 1 us.
         """
+        if not self._open:
+            raise GGUFError(self.path, 0, "the file was closed; open the model again")
         status = os.fstat(self.fd)
         if status.st_size != self.file_bytes:
             raise GGUFError(
