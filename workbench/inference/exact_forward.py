@@ -49,6 +49,7 @@ class ExactForward:
         self._angles = RopeAngles(config.rope, rope_factors(model, config.rope))
         self._scratch = np.zeros(scratch_floats(config.head_dim), np.float32)
         self._hidden = np.empty((0, config.embedding), np.float32)
+        self.queries = np.empty((0, config.heads, config.head_dim), np.float32)
         self._layout: BlockLayout | None = None
 
     def run(self, token_ids: Sequence[int], sequence: KVSequence) -> None:
@@ -63,6 +64,7 @@ class ExactForward:
             normed = self._normed(hidden, names.attention_norm)
             queries, keys, values = self._projected(normed, names, angles)
             sequence.store(layer, keys, values)
+            self.queries = queries
             gathered = self._attended(queries, position, sequence, layer)
             hidden += self._product(gathered, names.attention_output)
             normed = self._normed(hidden, names.feed_forward_norm)

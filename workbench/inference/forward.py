@@ -65,6 +65,14 @@ class Forward(Protocol):
         """
         ...
 
+    @property
+    def queries(self) -> Floats:
+        """Return the queries that attend next, float32[at least n_tokens, query_heads, head_dim].
+
+        Good while a sequence is asked for the runs of their layer, which may be chosen by them.
+        """
+        ...
+
     def use_cache(self, layout: BlockLayout) -> None:
         """Say how the sequences to come hold keys and values."""
         ...

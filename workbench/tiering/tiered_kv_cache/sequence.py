@@ -67,6 +67,11 @@ class CachedSequence(Closing):
         return self._token_ids[: self._n_tokens]
 
     @property
+    def n_blocks(self) -> int:
+        """Return the blocks that hold these tokens and those being stored."""
+        return len(self._blocks)
+
+    @property
     def _n_new(self) -> int:
         """Return the tokens that are not stored in every layer yet."""
         return len(self._token_ids) - self._n_tokens
