@@ -34,7 +34,10 @@ class KVSequence(Protocol):
         ...
 
     def runs(self, layer: int) -> Iterator[LayerRun]:
-        """Yield one layer's blocks in the order of their positions."""
+        """Yield one layer's blocks in the order of their positions.
+
+        A first layer whose first run holds all tokens, in whole blocks, stands for all layers.
+        """
         ...
 
     def truncate(self, n_tokens: int) -> None:

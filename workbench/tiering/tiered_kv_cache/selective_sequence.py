@@ -15,6 +15,7 @@ from workbench.tiering.tiered_kv_cache.key_summaries import KeySummaries
 from workbench.tiering.tiered_kv_cache.layout import LayerRun
 from workbench.tiering.tiered_kv_cache.selection import Selection
 from workbench.tiering.tiered_kv_cache.sequence import CachedSequence
+from workbench.tiering.tiered_kv_cache.slot_pool import Slots
 
 Floats = NDArray[np.float32]
 
@@ -26,7 +27,8 @@ class SelectiveSequence:
 
     Attributes
     ----------
-    blocks_cold, blocks_chosen : int   cold blocks of layers that were asked for, and those read
+    blocks_passable, blocks_chosen : int   blocks of layers that might have been passed over, and
+                                           those of them that were attended
     """
 
     def __init__(
@@ -35,6 +37,8 @@ class SelectiveSequence:
         selection: Selection,
         queries: Callable[[], Floats],
         summaries: KeySummaries | None = None,
+        *,
+        passable: Callable[[], Slots] | None = None,
     ) -> None:
         """Take a sequence, which stays the caller's to close.
 
@@ -43,11 +47,14 @@ class SelectiveSequence:
         queries : callable                 returns float32[n >= 1, query_heads, head_dim], the
                                            queries whose runs are asked for: `LlamaModel.queries`
         summaries : KeySummaries or None   kept up to date; tokens that they lack are read once
+        passable : callable or None        returns the numbers of the blocks that need not be
+                                           attended, ascending; None: the cold ones
         """
         self._sequence, self._selection = sequence, selection
         self._queries, self._summaries = queries, summaries
+        self._passable = sequence.cold_blocks if passable is None else passable
         self._n_new = 0
-        self.blocks_cold = 0
+        self.blocks_passable = 0
         self.blocks_chosen = 0
 
     @property
@@ -72,19 +79,33 @@ class SelectiveSequence:
 
     def runs(self, layer: int) -> Iterator[LayerRun]:
         """Yield the blocks that the newest token attends to; as `CachedSequence.runs`."""
-        cold = self._sequence.cold_blocks()
-        if self._n_new != 1 or not len(cold):
+        passable = self._passable()
+        if self._n_new != 1 or not len(passable):
             return self._sequence.runs(layer)
-        chosen = self._selection.choose(layer, self._queries()[0], cold)
-        self.blocks_cold += len(cold)
+        chosen = self._selection.choose(layer, self._queries()[0], passable)
+        self.blocks_passable += len(passable)
         self.blocks_chosen += len(chosen)
         is_read = np.ones(self._sequence.n_blocks, bool)
-        is_read[cold] = False
+        is_read[passable] = False
         is_read[chosen] = True
-        return self._sequence.runs(layer, np.flatnonzero(is_read))
+        runs = self._sequence.runs(layer, np.flatnonzero(is_read))
+        return _first_apart(runs, self._sequence.layout.block_tokens)
 
     def truncate(self, n_tokens: int) -> None:
         """Forget all tokens but the first so many; as `CachedSequence.truncate`."""
         self._sequence.truncate(n_tokens)
         if self._summaries is not None:
             self._summaries.cut(n_tokens)
+
+
+def _first_apart(runs: Iterator[LayerRun], block_tokens: int) -> Iterator[LayerRun]:
+    """Yield the first run's first block on its own.
+
+    A first layer that comes as one run of everything would stand for all layers.
+    """
+    run = next(runs)
+    if len(run.slots) > 1:
+        yield run._replace(slots=run.slots[:1], n_tokens=block_tokens)
+        run = run._replace(slots=run.slots[1:], n_tokens=run.n_tokens - block_tokens)
+    yield run
+    yield from runs

@@ -18,7 +18,7 @@ from workbench.tiering.tiered_kv_cache.block_key import pack_ids
 from workbench.tiering.tiered_kv_cache.block_list import BlockList
 from workbench.tiering.tiered_kv_cache.core import Core
 from workbench.tiering.tiered_kv_cache.errors import BlockLostError, CacheFullError
-from workbench.tiering.tiered_kv_cache.layout import LayerRun
+from workbench.tiering.tiered_kv_cache.layout import BlockLayout, LayerRun
 from workbench.tiering.tiered_kv_cache.packing import Floats, Tokens
 from workbench.tiering.tiered_kv_cache.persisting import persist
 from workbench.tiering.tiered_kv_cache.slot_pool import Slots
@@ -65,6 +65,11 @@ class CachedSequence(Closing):
     def token_ids(self) -> list[int]:
         """Return a copy of the ids of these tokens."""
         return self._token_ids[: self._n_tokens]
+
+    @property
+    def layout(self) -> BlockLayout:
+        """Return where a block's values lie."""
+        return self._layout
 
     @property
     def n_blocks(self) -> int:

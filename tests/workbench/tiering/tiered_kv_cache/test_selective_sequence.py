@@ -14,6 +14,7 @@ from workbench.tiering.tiered_kv_cache import (
     KeySummaries,
     Recent,
     SelectiveSequence,
+    TieredKVCache,
 )
 
 LAYERS = 3
@@ -53,21 +54,42 @@ def test_one_token_attends_to_what_is_hot_and_what_was_chosen(cold):
     assert n_cold > 8
     hot = 61 - n_cold * SIZE
     assert attended == [hot + n_cold // 2 * SIZE, hot, 61]
-    assert (selective.blocks_cold, selective.blocks_chosen) == (3 * n_cold, n_cold + n_cold // 2)
+    assert (selective.blocks_passable, selective.blocks_chosen) == (
+        3 * n_cold,
+        n_cold + n_cold // 2,
+    )
     read = cache.stats().ssd_read_bytes - before
     assert read == selective.blocks_chosen * cache.layout.frame_bytes
+
+
+def test_what_is_hot_may_be_passed_over_too_and_no_layer_stands_for_all(cold):
+    _, sequence = cold
+    with sequence.fork() as other:
+        blocks = np.arange(1, 14)
+        rule = Recent(Budgets([1, 0, 0]))
+        selective = SelectiveSequence(other, rule, lambda: QUERY, passable=lambda: blocks)
+        assert step(selective, 1, 99) == [61, 61 - 13 * SIZE, 61 - 13 * SIZE]
+
+
+def test_the_first_run_never_holds_everything():
+    with TieredKVCache(config(20, geometry=GEOMETRY)) as cache, cache.sequence() as sequence:
+        step(sequence, 30)
+        rule = Recent(Budgets([1, 1, 1]))
+        one = SelectiveSequence(sequence, rule, lambda: QUERY, passable=lambda: np.arange(3))
+        one.extend([1])
+        for layer in range(LAYERS):
+            one.store(layer, QUERY[:, :2].copy(), QUERY[:, :2].copy())
+            assert [run.n_tokens for run in one.runs(layer)] == [SIZE, 31 - SIZE]
 
 
 def test_several_tokens_attend_to_everything(cold):
     _, sequence = cold
     selective = SelectiveSequence(sequence, Recent(Budgets([0] * 3)), lambda: QUERY)
     assert step(selective, 2, 99) == [62] * 3
-    assert selective.blocks_cold == 0
+    assert selective.blocks_passable == 0
 
 
 def test_without_an_ssd_tier_nothing_is_left_out():
-    from workbench.tiering.tiered_kv_cache import TieredKVCache
-
     with TieredKVCache(config(20, geometry=GEOMETRY)) as cache, cache.sequence() as sequence:
         selective = SelectiveSequence(sequence, Recent(Budgets([0] * 3)), lambda: QUERY)
         step(selective, 30)
