@@ -64,7 +64,7 @@ class Distance:
     def mean_kl(self, seed: int = 0) -> Ratio:
         """Return the mean with its 99 % interval, of runs of tokens, as neighbours are alike."""
         n_tokens = len(self.kl)
-        length = min(_RUN_TOKENS, n_tokens)
+        length = max(1, min(_RUN_TOKENS, n_tokens // 4))
         rng = np.random.default_rng(seed)
         starts = rng.integers(0, n_tokens - length + 1, (_RESAMPLES, -(-n_tokens // length)))
         picks = (starts[..., None] + np.arange(length)).reshape(_RESAMPLES, -1)

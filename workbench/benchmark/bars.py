@@ -19,6 +19,7 @@ from workbench.benchmark.cache_bars import CACHE_BENCHMARKS
 from workbench.benchmark.findings import PRESETS, Benchmark, Finding, Preset, Row
 from workbench.benchmark.inference_bars import INFERENCE_BENCHMARKS
 from workbench.benchmark.kv_cache_bars import KV_CACHE_BENCHMARKS
+from workbench.benchmark.selection_bars import SELECTION_BENCHMARKS
 from workbench.benchmark.storage_bars import STORAGE_BENCHMARKS
 from workbench.benchmark.store_bars import STORE_BENCHMARKS
 from workbench.benchmark.weights_bars import WEIGHTS_BENCHMARKS
@@ -92,6 +93,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         *INFERENCE_BENCHMARKS,
         *KV_CACHE_BENCHMARKS,
         *CACHE_BENCHMARKS,
+        *SELECTION_BENCHMARKS,
     )
 }
 

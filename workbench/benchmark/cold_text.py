@@ -46,7 +46,7 @@ class ColdLayout:
     frame_layers: int = 1
     dtype: str = "float16"
     recent_tokens: int = 256
-    staging_bytes: int = MIB
+    staging_bytes: int = 2 * MIB
 
     @property
     def name(self) -> str:

@@ -8,7 +8,7 @@ Leaves out: how much each layer may read (layer_needs.py measures that on anothe
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
@@ -22,6 +22,7 @@ from workbench.benchmark.cold_text import ColdLayout, ColdText, scratch_bytes, s
 from workbench.benchmark.progress import track
 from workbench.benchmark.real_text import KeysValues, compute
 from workbench.benchmark.scratch_files import scratch_folder
+from workbench.benchmark.statistics import Ratio
 from workbench.inference.forward import Floats
 from workbench.inference.llama import LlamaModel
 from workbench.tiering.memory import MIB
@@ -44,6 +45,7 @@ RULES = (RECENT, QUEST, SKETCH, BY_NEED, TRUE_MASS)
 MOST_FRAC, MOST_KL = 0.3, 0.01
 # From here on one word in ten or so is another one.
 BROKEN_TOP1 = 0.9
+DEFAULT = ColdLayout()
 _MB = 1e6
 
 
@@ -53,7 +55,7 @@ class Way:
 
     rule: str
     frac: float = 1.0
-    layout: ColdLayout = field(default_factory=ColdLayout)
+    layout: ColdLayout = DEFAULT
     once_per_frame: bool = False
 
     @property
@@ -95,6 +97,12 @@ class Outcome:
         """Return the mean KL in nats."""
         return float(self.distance.kl.mean())
 
+    def kl_over(self, most_kl: float) -> Ratio:
+        """Return the mean KL with its interval, in multiples of a bar."""
+        mean = self.distance.mean_kl()
+        low, high = mean.low / most_kl, mean.high / most_kl
+        return Ratio(mean.median / most_kl, low, high, mean.n_rounds)
+
     @property
     def top1(self) -> float:
         """Return the fraction of tokens whose likeliest successor is the same."""
@@ -130,6 +138,40 @@ class PartialLoading:
             if way.rule == EVERYTHING
         )
 
+    @property
+    def judged(self) -> tuple[Way, Outcome]:
+        """Return what is judged: budgets by need in the first layout, 30 % of the cold blocks."""
+        layout = next(iter(self.outcomes)).layout
+        way = Way(BY_NEED, MOST_FRAC, layout)
+        return way, self.outcomes[way]
+
+    @property
+    def judged_name(self) -> str:
+        """Return what is judged, and what it read."""
+        way, one = self.judged
+        return f"{way.name}, {one.read_frac:.1%} of the cold bytes"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Return what a reader must know beside the table."""
+        way, one = self.judged
+        breaks = {rule: self.breaks(rule) for rule in RULES}
+        found = [f"{rule} at {frac:.0%}" for rule, frac in breaks.items() if frac is not None]
+        broken = ", ".join(found) or "never"
+        best = self.best()
+        least = "none" if best is None else f"{best.name} ({best.layout.name})"
+        return (
+            f"{self.n_tokens} tokens behind {self.context_tokens:,} each; teacher forcing; KL of "
+            "the next-token distributions, from the run that reads everything in float16",
+            f"bytes are what the engine's counter says the device gave, pages of frames' headers "
+            f"included; {one.hot_bytes / _MB:.1f} MB of blocks (sinks and the last "
+            f"{way.layout.recent_tokens} tokens) and {one.summary_bytes / _MB:.1f} MB of summaries "
+            "stay in memory",
+            f"summaries take {one.summary_bytes / one.all_bytes:.1%} of the cold bytes",
+            f"least bytes at a KL of {MOST_KL:g} or less: {least}",
+            f"the likeliest token differs in more than 1 of 10 cases: {broken}",
+        )
+
     def best(self, most_kl: float = MOST_KL) -> Way | None:
         """Return the way of a key summary that reads least at that KL; None: there is none."""
         good = [
@@ -149,9 +191,12 @@ class PartialLoading:
         return max(broken, default=None)
 
 
-def ways(fracs: Sequence[float], rules: Sequence[str] = RULES) -> list[Way]:
+def ways(
+    fracs: Sequence[float], rules: Sequence[str] = RULES, layout: ColdLayout = DEFAULT
+) -> list[Way]:
     """Return everything, and each rule at each fraction."""
-    return [Way(EVERYTHING), *(Way(rule, frac) for rule in rules for frac in fracs)]
+    chosen = [Way(rule, frac, layout) for rule in rules for frac in fracs]
+    return [Way(EVERYTHING, 1.0, layout), *chosen]
 
 
 def layouts(frac: float) -> list[Way]:

@@ -13,11 +13,12 @@ from workbench.runs.days.day02_ssd_io import DAY02
 from workbench.runs.days.day03_simd_store import DAY03
 from workbench.runs.days.day04_batch_prefetch import DAY04
 from workbench.runs.days.day05_week1_review import DAY05
+from workbench.runs.days.day23_inactive_layers import DAY23
 from workbench.runs.params import closest
 
 __all__ = ["DAYS", "Day", "get_day"]
 
-DAYS: dict[str, Day] = {day.name: day for day in (DAY01, DAY02, DAY03, DAY04, DAY05)}
+DAYS: dict[str, Day] = {day.name: day for day in (DAY01, DAY02, DAY03, DAY04, DAY05, DAY23)}
 
 
 def get_day(name: str) -> Day:
