@@ -281,6 +281,7 @@ class Decoder:
     def __init__(self, cold: ColdText, following: Sequence[int], needs: Sequence[float]) -> None:
         self._cold, self._following, self._needs = cold, following, needs
         self._summaries: dict[str, KeySummaries] = {}
+        self._true: _TrueWeights | None = None
 
     def decode(self, way: Way, exact: Answers | None = None) -> _Decoded:
         """Decode all tokens; without exact answers these are the exact ones."""
@@ -329,10 +330,15 @@ class Decoder:
             QUEST: lambda: Important(_the(known), uniform),
             SKETCH: lambda: Important(_the(known), uniform),
             BY_NEED: lambda: Important(_the(known), by_need),
-            TRUE_MASS: lambda: Important(_TrueWeights(self._cold), by_need),
+            TRUE_MASS: lambda: Important(self._true_weights(), by_need),
         }
         rule = rules[way.rule]()
         return OncePerFrame(rule, way.layout.frame_layers) if way.once_per_frame else rule
+
+    def _true_weights(self) -> _TrueWeights:
+        if self._true is None:
+            self._true = _TrueWeights(self._cold)
+        return self._true
 
     def _known(self, way: Way) -> KeySummaries | None:
         if way.rule in (EVERYTHING, RECENT, TRUE_MASS):
@@ -347,13 +353,15 @@ class _TrueWeights:
     """The attention itself, from keys that are kept in memory for it: no estimate can do better."""
 
     def __init__(self, cold: ColdText) -> None:
-        self._keys, self._size = cold.text.k, cold.layout.block_tokens
+        # [layers, kv_heads, head_dim, n_tokens], as BLAS multiplies it fastest.
+        self._keys = np.ascontiguousarray(cold.text.k.transpose(0, 2, 3, 1))
+        self._size = cold.layout.block_tokens
 
     def weights(self, layer: int, query: Floats) -> Floats:
         keys = self._keys[layer]
         heads, dim = query.shape
-        grouped = query.reshape(keys.shape[1], -1, dim) / np.float32(np.sqrt(dim))
-        scores = (grouped @ keys.transpose(1, 2, 0)).reshape(heads, -1)
+        grouped = query.reshape(len(keys), -1, dim) / np.float32(np.sqrt(dim))
+        scores = (grouped @ keys).reshape(heads, -1)
         each = np.exp(scores - scores.max(axis=1, keepdims=True))
         sums = each.reshape(heads, -1, self._size).sum(axis=2) / each.sum(axis=1, keepdims=True)
         return np.ascontiguousarray(sums.T)
