@@ -15,6 +15,7 @@ from pathlib import Path
 from workbench.benchmark.real_text import KeysValues, token_major
 from workbench.benchmark.scratch_files import MediumError
 from workbench.inference.llama import LlamaModel
+from workbench.tiering.async_io.engine import PAGE_BYTES
 from workbench.tiering.memory import MIB
 from workbench.tiering.ssd_tier import SsdTier, SsdTierConfig
 from workbench.tiering.tiered_kv_cache import (
@@ -84,8 +85,12 @@ class ColdText:
 
     @property
     def read_bytes(self) -> int:
-        """Return the bytes that the device gave so far, headers of frames included."""
-        return self._ssd.stats().engine.read_bytes
+        """Return the bytes of all frames read so far, each with the page of its header.
+
+        The engine's own count has what the tier reads for itself on top, now and then.
+        """
+        counts = self._ssd.stats().counts
+        return counts.hit_bytes + counts.hits * PAGE_BYTES
 
     @property
     def hot_blocks(self) -> int:

@@ -1,6 +1,6 @@
 """Decode a text that lies cold on the SSD, reading all of it or a choice, and compare the answers.
 
-Follows: teacher forcing behind a long context; bytes are the device's own count, quality is held
+Follows: teacher forcing behind a long context; bytes are the SSD tier's own count, quality is held
 against the run that reads everything, time is what a token really took.
 Leaves out: how much each layer may read (layer_needs.py measures that on another text).
 """
@@ -72,7 +72,7 @@ class Outcome:
     Attributes
     ----------
     distance : Distance           from the answers of float16 when everything is read
-    read_bytes : float            the device gave for a token, the mean
+    read_bytes : float            of frames that were read for a token, the mean
     all_bytes : float             the same when everything is read of this layout
     exact_bytes : float           the same when everything is read of the first layout, float16
     token_s : float64[n_tokens]   of each token
