@@ -163,8 +163,8 @@ class PartialLoading:
         return (
             f"{self.n_tokens} tokens behind {self.context_tokens:,} each; teacher forcing; KL of "
             "the next-token distributions, from the run that reads everything in float16",
-            f"bytes are what the engine's counter says the device gave, pages of frames' headers "
-            f"included; {one.hot_bytes / _MB:.1f} MB of blocks (sinks and the last "
+            "bytes are those of the frames that the SSD tier counted as read, with their pages of "
+            f"headers; {one.hot_bytes / _MB:.1f} MB of blocks (sinks and the last "
             f"{way.layout.recent_tokens} tokens) and {one.summary_bytes / _MB:.1f} MB of summaries "
             "stay in memory",
             f"summaries take {one.summary_bytes / one.all_bytes:.1%} of the cold bytes",
