@@ -28,7 +28,7 @@ from workbench.tiering.tiered_kv_cache.key_summaries import Kind
 
 _SEGMENT_BYTES = 16 * MIB
 _SPARE_BLOCKS = 2
-_WRITE_BLOCKS = 64
+_WRITE_WAIT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,8 @@ class ColdText:
             )
         self.model, self.layout, self.text = model, layout, text
         self._ssd = ssd
-        with self._cache(_WRITE_BLOCKS) as cache, cache.sequence() as sequence:
+        n_blocks = -(-len(text.token_ids) // layout.block_tokens) + _SPARE_BLOCKS
+        with self._cache(n_blocks) as cache, cache.sequence() as sequence:
             sequence.append(text.token_ids, *token_major(text))
             if not sequence.persist():
                 raise MediumError(
@@ -147,6 +148,8 @@ class ColdText:
             recent_tokens=one.recent_tokens if n_blocks == self.hot_blocks else 0,
             high_watermark_frac=1.0,
             low_watermark_frac=1.0,
+            write_queue_blocks=n_blocks,
+            write_wait_s=_WRITE_WAIT_S,
             staging_bytes=max(one.staging_bytes, 8 * layout.frame_bytes),
         )
 
