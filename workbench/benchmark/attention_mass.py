@@ -21,7 +21,7 @@ from workbench.inference.llama import LlamaModel
 from workbench.tiering.tiered_kv_cache import CachedSequence, LayerRun
 
 METRIC = "attention_mass"
-SINK = "first 16 tokens"
+SINK = "sinks (first 16)"
 SINK_TOKENS, RECENT_TOKENS = 16, 256
 _EDGES = (16, 64, 256, 1024)
 _BLOCK_TOKENS = 64

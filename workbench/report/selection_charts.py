@@ -55,11 +55,11 @@ def mass(rows: pl.DataFrame) -> Figure:
         .mark_rect(color=ROLES["optimised"].ink)
         .encode(
             alt.X("layer:O", title="layer", axis=alt.Axis(labelAngle=0)),
-            alt.Y("age:N", sort=order, title="age in tokens"),
+            alt.Y("age:N", sort=order, title=None, axis=alt.Axis(labelLimit=200, minExtent=100)),
             alt.Opacity(
                 "percent:Q",
                 scale=alt.Scale(domain=[0, most], range=[0.02, 1]),
-                legend=alt.Legend(title="%"),
+                legend=alt.Legend(title="% of attention", orient="bottom"),
             ),
             tooltip=["layer:O", "age:N", alt.Tooltip("percent:Q", format=".1f")],
         )
@@ -86,7 +86,7 @@ def needs(rows: pl.DataFrame) -> Figure:
         bars,
         f"What the answer loses when only these layers read just {frac:.0%} of their blocks",
         "layers",
-        Channel("value", "KL", "nats"),
+        Channel("value", "KL in nats"),
         None,
         dict.fromkeys(bars["layers"], "optimised"),
     )

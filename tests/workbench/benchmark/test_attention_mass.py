@@ -21,7 +21,7 @@ def found(tmp_path_factory):
 def test_every_head_s_attention_is_whole(found):
     assert found.mass.shape == (2, 8, len(found.ages))
     np.testing.assert_allclose(found.mass.sum(axis=2), 1, rtol=1e-5)
-    assert found.ages == ("first 16 tokens", "0 to 15", "16 to 63", "64 to 105")
+    assert found.ages == ("sinks (first 16)", "0 to 15", "16 to 63", "64 to 105")
     assert (found.n_queries, found.context_tokens) == (5, 100)
 
 

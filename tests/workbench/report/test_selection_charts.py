@@ -37,7 +37,7 @@ def test_the_map_says_where_sinks_take_most():
     rows = pl.concat(
         metrics.rows("attention_mass", "ratio", [value], case=f"layer={layer}", variant=age)
         for layer, sink in ((0, 0.25), (1, 0.5))
-        for age, value in (("first 16 tokens", sink), ("0 to 15", 1 - sink))
+        for age, value in (("sinks (first 16)", sink), ("0 to 15", 1 - sink))
     )
     said = drawn(selection_charts.mass(rows))
     assert "from 25.0 % (layer 0) to 50.0 % (layer 1)" in said
