@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -29,16 +32,16 @@ WIDE = ColdLayout(16, 2, recent_tokens=32, staging_bytes=1)
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
-    from workbench import paths
-
+def found(tmp_path_factory, disk_root):
     ways = partial_loading.ways((0.3,), layout=LAYOUT)
     ways += [Way(RECENT, 1.0, LAYOUT), Way(EVERYTHING, 1.0, WIDE), Way(SKETCH, 0.3, WIDE, True)]
     texts = [(ids(448), ids(6, 1)), (ids(448, 2), ids(6, 3))]
     path = write_model(tmp_path_factory.mktemp("model"))
-    store = paths.store() / "test-partial"
-    with LlamaModel.open(path, threads=1) as model:
-        yield partial_loading.measure(model, store, texts, ways, [1.0, 3.0])
+    with (
+        LlamaModel.open(path, threads=1) as model,
+        tempfile.TemporaryDirectory(dir=disk_root, prefix=".test-") as store,
+    ):
+        yield partial_loading.measure(model, Path(store), texts, ways, [1.0, 3.0])
 
 
 def test_no_rule_reads_more_than_its_share(found):
