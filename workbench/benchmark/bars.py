@@ -22,6 +22,7 @@ from workbench.benchmark.inference_bars import INFERENCE_BENCHMARKS
 from workbench.benchmark.kv_cache_bars import KV_CACHE_BENCHMARKS
 from workbench.benchmark.network_bars import NETWORK_BENCHMARKS
 from workbench.benchmark.sealing_bars import SEALING_BENCHMARKS
+from workbench.benchmark.selection_bars import SELECTION_BENCHMARKS
 from workbench.benchmark.storage_bars import STORAGE_BENCHMARKS
 from workbench.benchmark.store_bars import STORE_BENCHMARKS
 from workbench.benchmark.unified_bars import UNIFIED_BENCHMARKS
@@ -100,6 +101,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         *UNIFIED_BENCHMARKS,
         *NETWORK_BENCHMARKS,
         *CODEC_BENCHMARKS,
+        *SELECTION_BENCHMARKS,
     )
 }
 

@@ -49,6 +49,7 @@ class ExactForward:
         self._angles = RopeAngles(config.rope, rope_factors(model, config.rope))
         self._scratch = np.zeros(scratch_floats(config.head_dim), np.float32)
         self._hidden = np.empty((0, config.embedding), np.float32)
+        self._queries = np.empty((0, config.heads, config.head_dim), np.float32)
         self._layout: BlockLayout | None = None
 
     def run(self, token_ids: Sequence[int], sequence: KVSequence) -> None:
@@ -63,12 +64,18 @@ class ExactForward:
             normed = self._normed(hidden, names.attention_norm)
             queries, keys, values = self._projected(normed, names, angles)
             sequence.store(layer, keys, values)
+            self._queries = queries
             gathered = self._attended(queries, position, sequence, layer)
             hidden += self._product(gathered, names.attention_output)
             normed = self._normed(hidden, names.feed_forward_norm)
             gate, up = self._product(normed, names.gate), self._product(normed, names.up)
             hidden += self._product(gate / (1 + np.exp(-gate)) * up, names.down)
         self._hidden = hidden
+
+    @property
+    def queries(self) -> Floats:
+        """Return the queries of the layer that is being attended to; as `Forward.queries`."""
+        return self._queries
 
     def logits(self, first: int, n_rows: int) -> Floats:
         """Return logits of the last batch; as `Forward.logits`."""

@@ -34,7 +34,10 @@ class KVSequence(Protocol):
         ...
 
     def runs(self, layer: int) -> Iterator[LayerRun]:
-        """Yield one layer's blocks in the order of their positions."""
+        """Yield one layer's blocks in the order of their positions.
+
+        A first layer whose first run holds all tokens, in whole blocks, stands for all layers.
+        """
         ...
 
     def truncate(self, n_tokens: int) -> None:
@@ -62,6 +65,14 @@ class Forward(Protocol):
         """Return the logits of some tokens of the last `run`, float32[n_rows, vocab_size].
 
         They are good until the next call of anything.
+        """
+        ...
+
+    @property
+    def queries(self) -> Floats:
+        """Return the queries that attend next, float32[at least n_tokens, query_heads, head_dim].
+
+        Good while a sequence is asked for the runs of their layer, which may be chosen by them.
         """
         ...
 

@@ -124,6 +124,11 @@ class IntegerForward:
                 at += one.n_tokens
             self.team.order(COMPLETE, layer)
 
+    @property
+    def queries(self) -> Floats:
+        """Return the queries of the layer that is being attended to; as `Forward.queries`."""
+        return self._workspace.queries
+
     def logits(self, first: int, n_rows: int) -> Floats:
         """Return logits of the last batch; as `Forward.logits`."""
         rows = self._workspace.set_logit_rows(first, n_rows)

@@ -159,6 +159,15 @@ class LlamaModel(Closing):
             for first in range(0, len(batch), step):
                 yield self._forward.logits(first, min(step, len(batch) - first))
 
+    @property
+    def queries(self) -> Floats:
+        """Return the queries that attend next, float32[at least n_tokens, query_heads, head_dim].
+
+        They are turned by their positions. Good only while a sequence is asked for the runs of
+        their layer: one that leaves blocks out chooses by them.
+        """
+        return self._forward.queries
+
     def close(self) -> None:
         """Let go of the weights and the file; twice is harmless."""
         self._forward.close()

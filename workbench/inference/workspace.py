@@ -33,7 +33,8 @@ class Workspace:
     ----------
     plan : record[1]                                        `llama_plan.PLAN`
     hidden : float32[batch_tokens, padded(embedding)]       what goes from layer to layer
-    keys, values : float32[batch_tokens, kv_heads, head_dim]   of the layer just projected
+    queries : float32[batch_tokens, query_heads, head_dim]   of the layer just projected
+    keys, values : float32[batch_tokens, kv_heads, head_dim]   of the same
     logits : float32[16, at least vocab_size]
     """
 
@@ -50,6 +51,7 @@ class Workspace:
             return np.zeros(shape, np.float32)
 
         self.hidden = floats(batch_tokens, padded(config.embedding))
+        self.queries = floats(batch_tokens, config.heads, config.head_dim)
         self.keys = floats(batch_tokens, config.kv_heads, config.head_dim)
         self.values = floats(batch_tokens, config.kv_heads, config.head_dim)
         self.logits = floats(LOGIT_ROWS, vocab)
@@ -63,7 +65,7 @@ class Workspace:
             "quantized": np.zeros((batch_tokens, widest), np.int8),
             "scales": floats(batch_tokens, widest // _BLOCK),
             "sums": floats(batch_tokens, widest // _BLOCK),
-            "queries": floats(batch_tokens, query_width),
+            "queries": self.queries,
             "gathered": floats(batch_tokens, query_width),
             "peaks": floats(batch_tokens, config.heads),
             "weights": floats(batch_tokens, config.heads),

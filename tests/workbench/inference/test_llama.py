@@ -85,3 +85,44 @@ def test_no_model_file_is_a_gguf_error(tmp_path):
     (tmp_path / "no.gguf").write_bytes(b"GGUF")
     with pytest.raises(GGUFError):
         LlamaModel.open(tmp_path / "no.gguf")
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_queries_are_those_of_the_layer_whose_runs_are_asked_for(exact, tmp_path):
+    class Watched:
+        """A sequence that attends with its own arithmetic to what the model asks of it."""
+
+        def __init__(self, sequence, model):
+            self.sequence, self.model, self.seen = sequence, model, []
+
+        def __getattr__(self, name):
+            return getattr(self.sequence, name)
+
+        def runs(self, layer):
+            self.seen.append(self.model.queries[0].copy())
+            # In two runs, or the first layer's would stand for both.
+            (run,) = self.sequence.runs(layer)
+            yield run._replace(slots=run.slots[:1], n_tokens=16)
+            yield run._replace(slots=run.slots[1:], n_tokens=run.n_tokens - 16)
+
+    with (
+        LlamaModel.open(write_model(tmp_path), threads=1, exact=exact) as model,
+        cache_for(model) as cache,
+        cache.sequence() as sequence,
+    ):
+        model.forward(ids(20), sequence)
+        watched = Watched(sequence, model)
+        logits = model.forward([1], watched)
+        assert [one.shape for one in watched.seen] == [(8, 32)] * 2
+        assert not np.array_equal(*watched.seen)
+        with cache.sequence() as other:
+            np.testing.assert_allclose(logits, model.forward([*ids(20), 1], other), atol=1e-4)
+        # Turned by their position: the same token elsewhere has the same length, another direction.
+        first = watched.seen[0]
+        watched.truncate(19)
+        watched.seen.clear()
+        model.forward([1], watched)
+        moved = watched.seen[0]
+        lengths = [np.linalg.norm(one, axis=1) for one in (first, moved)]
+        np.testing.assert_allclose(*lengths, rtol=1e-4)
+        assert not np.allclose(first, moved, atol=1e-3)

@@ -14,6 +14,8 @@
             ...                                      # LayerRun: memory, slots, places, n_tokens
     sequence.n_tokens                                # counts the new tokens now
     sequence.persist()                               # and can be resumed after a restart
+
+`SelectiveSequence` wraps one so that single tokens read no more than a choice of its cold blocks.
 """
 
 from workbench.tiering.tiered_kv_cache.cache import PrefixMatch, TieredKVCache
@@ -22,14 +24,18 @@ from workbench.tiering.tiered_kv_cache.directory import Directory
 from workbench.tiering.tiered_kv_cache.errors import BlockLostError, CacheFullError
 from workbench.tiering.tiered_kv_cache.found import Found, Tier
 from workbench.tiering.tiered_kv_cache.hot_tier import HotTier, TierStats
+from workbench.tiering.tiered_kv_cache.key_summaries import KeySummaries
 from workbench.tiering.tiered_kv_cache.layout import BlockLayout, LayerRun
 from workbench.tiering.tiered_kv_cache.load import Load
+from workbench.tiering.tiered_kv_cache.selection import Budgets, Important, Recent, Selection
+from workbench.tiering.tiered_kv_cache.selective_sequence import SelectiveSequence
 from workbench.tiering.tiered_kv_cache.sequence import CachedSequence
 from workbench.tiering.tiered_kv_cache.stats import CacheStats
 
 __all__ = [
     "BlockLayout",
     "BlockLostError",
+    "Budgets",
     "CacheConfig",
     "CacheFullError",
     "CacheStats",
@@ -37,9 +43,14 @@ __all__ = [
     "Directory",
     "Found",
     "HotTier",
+    "Important",
+    "KeySummaries",
     "LayerRun",
     "Load",
     "PrefixMatch",
+    "Recent",
+    "Selection",
+    "SelectiveSequence",
     "Tier",
     "TierStats",
     "TieredKVCache",

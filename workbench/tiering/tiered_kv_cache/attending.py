@@ -1,13 +1,15 @@
 """Walk over one layer of a sequence, block by block: hot ones where they are, cold ones staged.
 
 Follows: attention reads every block once, in the order of positions, while the next ones are read.
-Leaves out: attention itself (kernels); promotion (loading.py).
+Leaves out: attention itself (kernels); promotion (loading.py); which blocks may be left out
+(selection.py).
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,10 +22,36 @@ from workbench.tiering.tiered_kv_cache.staging import Batch, Name, Staging
 _NO_SLOTS = np.empty(0, np.int64)
 
 
-def attend(core: Core, blocks: BlockList, layer: int, start: int, stop: int) -> Iterator[LayerRun]:
+class _Part(NamedTuple):
+    """Blocks that are attended at once.
+
+    Attributes
+    ----------
+    numbers : int64[n]           ascending
+    keys : tuple of bytes[n]     their keys; none for hot ones
+    slots : int64[n] or None     their slots; None: they are cold
+    """
+
+    numbers: Slots
+    keys: tuple[bytes, ...]
+    slots: Slots | None
+
+
+def attend(
+    core: Core,
+    blocks: BlockList,
+    layer: int,
+    start: int,
+    stop: int,
+    chosen: Slots | None = None,
+) -> Iterator[LayerRun]:
     """Yield the blocks that hold the tokens from start to stop, the last one cut at stop.
 
     Their slots are held until the walk ends.
+
+    Parameters
+    ----------
+    chosen : int64[n] or None   only the blocks of these numbers, ascending; None: all
 
     Raises
     ------
@@ -32,46 +60,57 @@ def attend(core: Core, blocks: BlockList, layer: int, start: int, stop: int) -> 
     """
     layout, size = core.layout, core.layout.block_tokens
     frame = layout.frame_of(layer)
+    staging = core.behind.staging if core.behind else None
     with core.changed:
         if core.is_loading:
             core.wait_for(blocks.sealed_keys(), frame)
         cut = [span.cut(start // size, -(-stop // size)) for span in blocks.spans()]
-        held = np.concatenate([_NO_SLOTS, *(span.slots for span in cut if span.slots is not None)])
+        parts = list(_parts(cut, chosen, staging.batch_blocks if staging else 1))
+        held = np.concatenate([_NO_SLOTS, *(one.slots for one in parts if one.slots is not None)])
         core.directory.slots.hold(held)
-    staging = core.behind.staging if core.behind else None
-    spans = list(_small(cut, staging.batch_blocks if staging else 1))
-    reader = _ReadAhead(staging, [span for span in spans if span.slots is None], frame)
+    reader = _ReadAhead(staging, [one for one in parts if one.slots is None], frame)
     try:
         reader.start()
-        for span in spans:
-            n_tokens = min(stop, span.stop * size) - span.first * size
-            if span.slots is not None:
-                yield LayerRun(core.slab.memory, span.slots, core.places[layer], n_tokens)
+        for part in parts:
+            beyond = max(0, (int(part.numbers[-1]) + 1) * size - stop)
+            n_tokens = len(part.numbers) * size - beyond
+            if part.slots is not None:
+                yield LayerRun(core.slab.memory, part.slots, core.places[layer], n_tokens)
             else:
                 # A staged row holds one frame, not a whole block.
                 places = core.places[layer % layout.frame_layers]
                 yield LayerRun(reader.memory, reader.next(), places, n_tokens)
-        if layer + 1 == layout.geometry.layers or layout.frame_of(layer + 1) != frame:
+        is_last = layer + 1 == layout.geometry.layers or layout.frame_of(layer + 1) != frame
+        # What another layer chooses follows from queries that are not there yet.
+        if is_last and chosen is None:
             reader.foresee((frame + 1) % layout.n_frames)
     finally:
         reader.release()
         core.unhold(held)
 
 
-def _small(spans: Sequence[Span], batch_blocks: int) -> Iterator[Span]:
-    """Yield the spans that are not empty, cold ones in parts that are staged at once."""
+def _parts(spans: Sequence[Span], chosen: Slots | None, batch_blocks: int) -> Iterator[_Part]:
+    """Yield the chosen blocks, cold ones in parts that are staged at once."""
     for span in spans:
-        step = len(span.keys) if span.slots is not None else batch_blocks
-        for first in range(span.first, span.stop, max(1, step)):
-            yield span.cut(first, first + step)
+        numbers = np.arange(span.first, span.stop)
+        if chosen is not None:
+            first, stop = np.searchsorted(chosen, (span.first, span.stop))
+            numbers = chosen[first:stop]
+        if span.slots is not None:
+            if len(numbers):
+                yield _Part(numbers, (), span.slots[numbers - span.first])
+            continue
+        for first in range(0, len(numbers), batch_blocks):
+            some = numbers[first : first + batch_blocks]
+            yield _Part(some, tuple(span.keys[at - span.first] for at in some), None)
 
 
 class _ReadAhead:
     """The cold parts of one walk: one is consumed while the next one is read."""
 
-    def __init__(self, staging: Staging | None, spans: Sequence[Span], frame: int) -> None:
+    def __init__(self, staging: Staging | None, parts: Sequence[_Part], frame: int) -> None:
         self._staging = staging
-        self._spans = spans
+        self._parts = parts
         self._frame = frame
         self._n_leased = 0
         self._leased: deque[Batch] = deque()
@@ -85,7 +124,7 @@ class _ReadAhead:
 
     def start(self) -> None:
         """Begin to read."""
-        if self._spans:
+        if self._parts:
             self._lease(wait=False)
 
     def next(self) -> Slots:
@@ -96,23 +135,23 @@ class _ReadAhead:
         LookupError   with the number of the first block that cannot be had
         """
         self._release_current()
-        first = self._spans[self._n_leased - len(self._leased)].first
+        part = self._parts[self._n_leased - len(self._leased)]
         if not self._leased:
             self._lease(wait=True)
         self._current = self._leased.popleft()
-        if self._n_leased < len(self._spans):
+        if self._n_leased < len(self._parts):
             self._lease(wait=False)
         try:
             return self._current.wait()
         except LookupError as error:
-            raise LookupError(first + error.args[0]) from None
+            raise LookupError(int(part.numbers[error.args[0]])) from None
 
     def foresee(self, frame: int) -> None:
         """Begin to read another frame of the first two parts: the next walk will want them."""
         self.release()
-        for span in self._spans[:2]:
+        for part in self._parts[:2]:
             assert self._staging is not None
-            self._staging.read_ahead(_names(span, frame))
+            self._staging.read_ahead(_names(part, frame))
 
     def release(self) -> None:
         """Take all leases back."""
@@ -128,13 +167,13 @@ class _ReadAhead:
 
     def _lease(self, *, wait: bool) -> None:
         if self._staging is None:
-            raise LookupError(self._spans[0].first)
-        span = self._spans[self._n_leased]
-        batch = self._staging.lease(_names(span, self._frame), wait=wait)
+            raise LookupError(int(self._parts[0].numbers[0]))
+        part = self._parts[self._n_leased]
+        batch = self._staging.lease(_names(part, self._frame), wait=wait)
         if batch is not None:
             self._leased.append(batch)
             self._n_leased += 1
 
 
-def _names(span: Span, frame: int) -> list[Name]:
-    return [(key, frame) for key in span.keys]
+def _names(part: _Part, frame: int) -> list[Name]:
+    return [(key, frame) for key in part.keys]

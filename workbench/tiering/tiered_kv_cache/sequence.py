@@ -18,9 +18,10 @@ from workbench.tiering.tiered_kv_cache.block_key import pack_ids
 from workbench.tiering.tiered_kv_cache.block_list import BlockList
 from workbench.tiering.tiered_kv_cache.core import Core
 from workbench.tiering.tiered_kv_cache.errors import BlockLostError, CacheFullError
-from workbench.tiering.tiered_kv_cache.layout import LayerRun
+from workbench.tiering.tiered_kv_cache.layout import BlockLayout, LayerRun
 from workbench.tiering.tiered_kv_cache.packing import Floats, Tokens
 from workbench.tiering.tiered_kv_cache.persisting import persist
+from workbench.tiering.tiered_kv_cache.slot_pool import Slots
 
 
 class CachedSequence(Closing):
@@ -64,6 +65,16 @@ class CachedSequence(Closing):
     def token_ids(self) -> list[int]:
         """Return a copy of the ids of these tokens."""
         return self._token_ids[: self._n_tokens]
+
+    @property
+    def layout(self) -> BlockLayout:
+        """Return where a block's values lie."""
+        return self._layout
+
+    @property
+    def n_blocks(self) -> int:
+        """Return the blocks that hold these tokens and those being stored."""
+        return len(self._blocks)
 
     @property
     def _n_new(self) -> int:
@@ -192,25 +203,43 @@ class CachedSequence(Closing):
 
     # Reading
 
-    def runs(self, layer: int) -> Iterator[LayerRun]:
+    def runs(self, layer: int, chosen: Slots | None = None) -> Iterator[LayerRun]:
         """Yield one layer's blocks in the order of their positions, the tokens just stored too.
 
         A run's memory is good until the next one is asked for.
 
+        Parameters
+        ----------
+        chosen : int64[n] or None   numbers of the only blocks that are wanted, ascending; the
+                                    others are not read. None: all
+
         Raises
         ------
-        UsageError       if there is no such layer
+        UsageError       if there is no such layer, or a chosen block is none of the sequence's
         BlockLostError   if a cold block cannot be read; the sequence is cut to the tokens before it
         """
         self._require_open()
         self._require_layer(layer)
+        if chosen is not None:
+            self._require_blocks(chosen)
         is_stored = layer in self._stored_layers
-        return self._read(layer, 0, self._n_tokens + self._n_new * is_stored)
+        return self._read(layer, 0, self._n_tokens + self._n_new * is_stored, chosen)
 
-    def _read(self, layer: int, start: int, stop: int) -> Iterator[LayerRun]:
+    def cold_blocks(self) -> Slots:
+        """Return the numbers of the blocks that `runs` would read from the SSD tier, ascending."""
+        self._require_open()
+        with self._core.changed:
+            cold = [span for span in self._blocks.spans() if span.slots is None]
+        return np.concatenate(
+            [np.empty(0, np.int64), *(np.arange(span.first, span.stop) for span in cold)]
+        )
+
+    def _read(
+        self, layer: int, start: int, stop: int, chosen: Slots | None = None
+    ) -> Iterator[LayerRun]:
         """Yield the blocks that hold the tokens from start to stop, cut at stop."""
         try:
-            yield from attend(self._core, self._blocks, layer, start, stop)
+            yield from attend(self._core, self._blocks, layer, start, stop, chosen)
         except LookupError as error:
             raise self._lost(error.args[0]) from None
 
@@ -316,6 +345,16 @@ class CachedSequence(Closing):
         if not 0 <= layer < self._layout.geometry.layers:
             raise UsageError(f"layer {layer} is not within 0..{self._layout.geometry.layers - 1}")
         return layer
+
+    def _require_blocks(self, chosen: Slots) -> None:
+        n_blocks = len(self._blocks)
+        if len(chosen) and not (
+            chosen[0] >= 0 and chosen[-1] < n_blocks and (np.diff(chosen) > 0).all()
+        ):
+            raise UsageError(
+                f"chosen blocks must be ascending and within 0..{n_blocks - 1}, they reach from "
+                f"{chosen.min()} to {chosen.max()}"
+            )
 
     def _require_within(self, n_tokens: int) -> None:
         if not 0 <= n_tokens <= self._n_tokens:

@@ -15,6 +15,7 @@ from tests.workbench.tiering.tiered_kv_cache.caches import (
     config,
     values_of,
 )
+from workbench.errors import UsageError
 from workbench.tiering.tiered_kv_cache.packing import unpack
 
 IDS = list(range(60))
@@ -97,3 +98,37 @@ def test_only_blocks_of_the_range_are_read(cold, start, stop):
     n_blocks = -(-stop // SIZE) - start // SIZE
     # Those of the last frame, and the next walk's first ones.
     assert cache.stats().cold_frames_read <= 2 * n_blocks
+
+
+@pytest.mark.parametrize("chosen", [[], [0], [14], [0, 3, 4, 9, 12, 14], list(range(15))])
+def test_only_chosen_blocks_are_attended_and_read(cold, chosen):
+    cache, sequence = cold
+    k, _ = values_of(IDS)
+    layer, before = LAYERS - 1, cache.stats()
+    found = [np.empty((0, *k.shape[2:]), np.float32)]
+    runs = sequence.runs(layer, np.array(chosen, np.int64))
+    found += (unpack(cache.layout, run, 0, run.n_tokens)[0] for run in runs)
+    wanted = [k[at * SIZE : (at + 1) * SIZE, layer] for at in chosen]
+    np.testing.assert_array_equal(np.concatenate(found), np.concatenate([found[0], *wanted]))
+    n_cold = len(set(chosen) & set(sequence.cold_blocks().tolist()))
+    after = cache.stats()
+    assert after.cold_frames_read - before.cold_frames_read == n_cold
+    assert after.ssd_read_bytes - before.ssd_read_bytes == n_cold * cache.layout.frame_bytes
+
+
+def test_the_last_chosen_block_is_cut_where_the_sequence_ends(cold):
+    _, sequence = cold
+    with sequence.fork(58) as other:
+        runs = list(other.runs(0, np.array([1, 14], np.int64)))
+    assert [run.n_tokens for run in runs] == [SIZE, 58 - 14 * SIZE]
+
+
+@pytest.mark.parametrize("chosen", [[-1], [15], [3, 3], [4, 2]])
+def test_blocks_that_are_not_the_sequence_s_cannot_be_chosen(cold, chosen):
+    with pytest.raises(UsageError, match=r"ascending and within 0\.\.14"):
+        cold[1].runs(0, np.array(chosen, np.int64))
+
+
+def test_cold_blocks_are_those_that_are_not_in_memory(cold):
+    cache, sequence = cold
+    assert sequence.cold_blocks().tolist() == list(range(15 - cache.stats().hot_blocks))

@@ -17,15 +17,8 @@ from tests.workbench.tiering.tiered_kv_cache.caches import (
     store_prefix,
 )
 from workbench.tiering.async_io.faults import Fault
-from workbench.tiering.tiered_kv_cache import BlockLostError, Tier, loading
+from workbench.tiering.tiered_kv_cache import BlockLostError, Tier
 from workbench.tiering.tiered_kv_cache.cold_tier import ColdTier
-
-
-@pytest.fixture(autouse=True)
-def small_reads(monkeypatch):
-    """The first frames of these tiny blocks come alone, as those of long texts do."""
-    monkeypatch.setattr(loading, "FIRST_BYTES", 1)
-
 
 IDS = list(range(26))
 
