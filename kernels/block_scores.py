@@ -20,17 +20,8 @@ from numba import njit
 from kernels.array_check import expect
 from kernels.matvec import address_of
 from kernels.record import Kernel, register
-from kernels.vectors import (
-    LANES,
-    fused,
-    larger,
-    load,
-    load_halves,
-    splat,
-    store_float,
-    sum_of,
-    zeros,
-)
+from kernels.vector_memory import load, load_halves, store_float
+from kernels.vectors import LANES, fused, larger, splat, sum_of, zeros
 
 BOUNDS, EXPECTED = range(2)
 _HALF = np.float32(0.5)

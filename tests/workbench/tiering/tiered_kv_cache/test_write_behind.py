@@ -27,9 +27,11 @@ class SlowTier(ColdTier):
         super().__init__(*given)
         self.let = threading.Event()
         self.let.set()
+        self.begun = threading.Event()
         self.batches = []
 
     def put(self, blocks):
+        self.begun.set()
         assert self.let.wait(30)
         self.batches.append([key for key, _ in blocks])
         return super().put(blocks)
@@ -90,7 +92,10 @@ def test_a_queue_that_is_full_drops_what_comes_and_never_blocks():
 def test_a_block_that_left_while_it_waited_is_gone():
     with writing(capacity=2, n_slots=4) as (writer, directory, cold, _):
         cold.let.clear()
-        for number in range(4):
+        admit(writer, directory, 0)
+        # The first one is being written: the others wait behind it.
+        assert cold.begun.wait(30)
+        for number in range(1, 4):
             admit(writer, directory, number)
         assert directory.leaving_blocks == 2
         with writer._changed:
