@@ -32,7 +32,7 @@ _ROLES = {
     BY_NEED: "optimised",
     TRUE_MASS: "ceiling",
 }
-_KL_BAR, _TOP1_BAR = f"ceiling: KL of {MOST_KL:g}", f"limit: {BROKEN_TOP1:.0%}"
+_KL_BAR, _TOP1_BAR = f"KL of {MOST_KL:g}", f"limit: {1 - BROKEN_TOP1:.0%}"
 _ROW_HEIGHT = 26
 _SIDE_PIXELS = 170
 
@@ -107,14 +107,15 @@ def quality(rows: pl.DataFrame, layout: str) -> Figure:
 
 
 def agreement(rows: pl.DataFrame, layout: str) -> Figure:
-    """Draw how often the likeliest next token stays the same, a line a rule."""
-    points = _curve(rows, layout, "top1_agreement").with_columns(value=100 * pl.col("value"))
-    lines = pl.concat([points, _level(points, _TOP1_BAR, 100 * BROKEN_TOP1)])
+    """Draw how often the likeliest next token is another one, a line a rule."""
+    same = _curve(rows, layout, "top1_agreement")
+    points = same.with_columns(value=100 * (1 - pl.col("value")))
+    lines = pl.concat([points, _level(points, _TOP1_BAR, 100 * (1 - BROKEN_TOP1))])
     return sweep_lines(
         lines,
-        "Where it breaks: how often the likeliest next token is the same",
+        "Where it breaks: how often the likeliest next token is another one",
         Channel("percent", "Cold bytes read", "%", log=True),
-        Channel("value", "Same token", "%"),
+        Channel("value", "Another token", "%"),
         "variant",
         _ROLES | {_TOP1_BAR: "ceiling"},
     )
@@ -135,7 +136,7 @@ def _curve(rows: pl.DataFrame, layout: str, metric: str) -> pl.DataFrame:
     return (
         means(metric)
         .join(read, on=keys, maintain_order="left")
-        .select("variant", "value", percent=100 * pl.col("frac"))
+        .select("variant", "value", percent=(100 * pl.col("frac")).round(0))
     )
 
 
@@ -166,7 +167,7 @@ def speed(rows: pl.DataFrame) -> Figure:
     }
     return bars_with_ceiling(
         bars,
-        "What a token takes, from a cold SSD (tokens of a block x layers of a frame)",
+        "What a token takes from a cold SSD, by block and frame",
         "label",
         Channel("ms", "A token", "ms"),
         None,
