@@ -81,7 +81,7 @@ class Day23Plan:
 _RULES = ("recent", "quest_bound", "sketch", "sketch_by_need", "true_attention")
 _PLANS: dict[Preset, Day23Plan] = {
     "tiny": Day23Plan(256, 2, 4, 1, (JUDGED_FRAC,), ("recent", "sketch_by_need"), 32, False),
-    "standard": Day23Plan(4096, 24, 48, 1, (0.02, 0.05, 0.1, JUDGED_FRAC), _RULES, 256, True),
+    "standard": Day23Plan(4096, 16, 24, 1, (0.03, 0.1, JUDGED_FRAC), _RULES, 256, True),
     "full": Day23Plan(
         4096, 48, 128, 4, (0.02, 0.05, 0.1, 0.2, JUDGED_FRAC, 0.5), _RULES, 256, True
     ),
