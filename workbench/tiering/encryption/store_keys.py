@@ -22,7 +22,7 @@ from workbench.tiering.encryption.secret import SECRET_BYTES, Secret
 from workbench.tiering.encryption.wrapping import unwrap, wrap
 from workbench.tiering.ssd_tier.sealing import SealError
 from workbench.tiering.ssd_tier.side_file import SideFile
-from workbench.tiering.tiered_kv_cache.block_key import tenant_tag
+from workbench.tiering.tenant import tenant_tag
 
 _ID_BYTES = _NAME_BYTES = 16
 _NO_NAME = bytes(_NAME_BYTES)

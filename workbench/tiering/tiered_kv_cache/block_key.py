@@ -13,7 +13,8 @@ from array import array
 from collections.abc import Sequence
 
 from workbench.errors import UsageError
-from workbench.tiering.ssd_tier.frame import KEY_BYTES, TENANT_BYTES, Attributes
+from workbench.tiering.ssd_tier.frame import KEY_BYTES, Attributes
+from workbench.tiering.tenant import digest, tenant_tag
 from workbench.tiering.tiered_kv_cache.layout import BlockLayout
 
 _LENGTH = struct.Struct("<Q")
@@ -49,7 +50,7 @@ class BlockKeys:
         self._block_tokens = layout.block_tokens
         self._base = hashlib.sha256(b"".join(_LENGTH.pack(len(field)) + field for field in fields))
         self.attributes = Attributes(
-            fingerprint=_digest(b"fingerprint", fingerprint, geometry.dtype.encode(), sizes),
+            fingerprint=digest(b"fingerprint", fingerprint, geometry.dtype.encode(), sizes),
             tenant=tenant_tag(tenant),
             codec=codec,
         )
@@ -78,11 +79,6 @@ class BlockKeys:
             parent = self.key(parent, token_ids[start : start + size])
             keys.append(parent)
         return keys
-
-
-def tenant_tag(tenant: bytes) -> bytes:
-    """Return the 16 bytes by which the SSD tier tells a tenant's blocks; nothing of its secret."""
-    return _digest(b"tenant", tenant)[:TENANT_BYTES]
 
 
 def pack_ids(token_ids: Sequence[int]) -> bytes:
@@ -130,8 +126,3 @@ assert array("I").itemsize == _TOKEN_BYTES
 
 def _is_id(value: object) -> bool:
     return isinstance(value, int) and 0 <= value <= _MAX_TOKEN_ID
-
-
-def _digest(*fields: bytes) -> bytes:
-    packed = b"".join(_LENGTH.pack(len(field)) + field for field in fields)
-    return hashlib.sha256(packed).digest()

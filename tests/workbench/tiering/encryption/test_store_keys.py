@@ -12,7 +12,7 @@ from workbench.tiering.encryption.errors import KeyTableError
 from workbench.tiering.encryption.store_keys import StoreKeys
 from workbench.tiering.ssd_tier.sealing import SealError
 from workbench.tiering.ssd_tier.side_file import SideFile
-from workbench.tiering.tiered_kv_cache.block_key import tenant_tag
+from workbench.tiering.tenant import tenant_tag
 
 A, B = b"a" * 16, b"b" * 16
 
