@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from workbench import paths
-from workbench.benchmark import fio
+from workbench.benchmark.storage import fio
 from workbench.tiering.async_io import residency
 
 

@@ -14,19 +14,20 @@ from dataclasses import asdict
 from pathlib import Path
 
 from workbench import paths
-from workbench.benchmark import kv_store, memory_ceiling
-from workbench.benchmark.cache_bars import CACHE_BENCHMARKS
-from workbench.benchmark.codec_bars import CODEC_BENCHMARKS
+from workbench.benchmark import memory_ceiling
+from workbench.benchmark.caching.cache_bars import CACHE_BENCHMARKS
+from workbench.benchmark.codecs.codec_bars import CODEC_BENCHMARKS
 from workbench.benchmark.findings import PRESETS, Benchmark, Finding, Preset, Row
-from workbench.benchmark.inference_bars import INFERENCE_BENCHMARKS
-from workbench.benchmark.kv_cache_bars import KV_CACHE_BENCHMARKS
-from workbench.benchmark.network_bars import NETWORK_BENCHMARKS
-from workbench.benchmark.sealing_bars import SEALING_BENCHMARKS
-from workbench.benchmark.selection_bars import SELECTION_BENCHMARKS
-from workbench.benchmark.storage_bars import STORAGE_BENCHMARKS
-from workbench.benchmark.store_bars import STORE_BENCHMARKS
-from workbench.benchmark.unified_bars import UNIFIED_BENCHMARKS
-from workbench.benchmark.weights_bars import WEIGHTS_BENCHMARKS
+from workbench.benchmark.inference.inference_bars import INFERENCE_BENCHMARKS
+from workbench.benchmark.inference.weights_bars import WEIGHTS_BENCHMARKS
+from workbench.benchmark.kv import kv_store
+from workbench.benchmark.kv.kv_cache_bars import KV_CACHE_BENCHMARKS
+from workbench.benchmark.kv.store_bars import STORE_BENCHMARKS
+from workbench.benchmark.network.network_bars import NETWORK_BENCHMARKS
+from workbench.benchmark.network.unified_bars import UNIFIED_BENCHMARKS
+from workbench.benchmark.selection.selection_bars import SELECTION_BENCHMARKS
+from workbench.benchmark.storage.sealing_bars import SEALING_BENCHMARKS
+from workbench.benchmark.storage.storage_bars import STORAGE_BENCHMARKS
 from workbench.errors import UsageError
 from workbench.tiering.kv_geometry import SEED
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import polars as pl
 
-from workbench.benchmark import fio
+from workbench.benchmark.storage import fio
 
 _FEATURES = ("avx2", "f16c", "avx512f", "avx512vnni", "avx512fp16", "amx-int8", "neon", "dotprod")
 _PACKAGES = (

@@ -11,16 +11,11 @@ from typing import Protocol
 import altair as alt
 import polars as pl
 
-from workbench.benchmark import (
-    batch_rate,
-    eviction_steps,
-    metrics,
-    policy_sweep,
-    prefetch_serving,
-    tier_hits,
-)
-from workbench.benchmark.cache_simulation import MIN
-from workbench.benchmark.eviction_steps import HeldBlock, Step
+from workbench.benchmark import metrics
+from workbench.benchmark.caching import eviction_steps, policy_sweep, prefetch_serving, tier_hits
+from workbench.benchmark.caching.cache_simulation import MIN
+from workbench.benchmark.caching.eviction_steps import HeldBlock, Step
+from workbench.benchmark.kv import batch_rate
 from workbench.report.charts import Channel, Rule, bars_with_ceiling, grouped_bars, sweep_lines
 from workbench.report.figures import WIDTH, Figure
 from workbench.report.palette import ROLES

@@ -9,7 +9,7 @@ from __future__ import annotations
 import polars as pl
 
 from workbench.benchmark import metrics
-from workbench.benchmark.codec_quality import LAST_BIT, RESTORED
+from workbench.benchmark.codecs.codec_quality import LAST_BIT, RESTORED
 from workbench.report.charts import Channel, Rule, bars_with_ceiling, grouped_bars, sweep_lines
 from workbench.report.figures import Figure
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
-from workbench.benchmark import attention_mass, layer_needs, metrics
-from workbench.benchmark.partial_loading import (
+from workbench.benchmark import metrics
+from workbench.benchmark.selection import attention_mass, layer_needs
+from workbench.benchmark.selection.partial_loading import (
     BROKEN_TOP1,
     BY_NEED,
     EVERYTHING,

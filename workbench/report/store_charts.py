@@ -9,7 +9,7 @@ from __future__ import annotations
 import polars as pl
 
 from workbench.benchmark import metrics
-from workbench.benchmark.store_ablation import (
+from workbench.benchmark.kv.store_ablation import (
     BASELINE,
     GEOMETRIES,
     LADDER,
@@ -18,7 +18,7 @@ from workbench.benchmark.store_ablation import (
     NUMPY,
     THREADS,
 )
-from workbench.benchmark.store_arena import CEILING
+from workbench.benchmark.kv.store_arena import CEILING
 from workbench.report.charts import Channel, Rule, bars_with_ceiling, sweep_lines
 from workbench.report.figures import Figure
 

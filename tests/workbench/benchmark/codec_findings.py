@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from workbench.benchmark.codec_quality import LAST_BIT, RESTORED, WORST, Damage, Quality
-from workbench.benchmark.codec_rates import COPY, CodecSpeed
-from workbench.benchmark.codec_restore import CodecRestore
-from workbench.benchmark.codec_tables import Grid
+from workbench.benchmark.codecs.codec_quality import LAST_BIT, RESTORED, WORST, Damage, Quality
+from workbench.benchmark.codecs.codec_rates import COPY, CodecSpeed
+from workbench.benchmark.codecs.codec_restore import CodecRestore
+from workbench.benchmark.codecs.codec_tables import Grid
 from workbench.benchmark.paired import Samples
 from workbench.tiering.kv_geometry import KVGeometry
 

@@ -9,7 +9,7 @@ from time import perf_counter
 import numpy as np
 import pytest
 
-from workbench.benchmark.own_engine import OwnEngine
+from workbench.benchmark.inference.own_engine import OwnEngine
 from workbench.benchmark.peers.llama_cpp_peer import LlamaCppPeer
 from workbench.benchmark.peers.peer import Memory, PeerSettings
 

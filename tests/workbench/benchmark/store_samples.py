@@ -6,8 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from workbench.benchmark.paired import Samples
-from workbench.benchmark.store_ablation import (
+from workbench.benchmark.kv.store_ablation import (
     CONVERTED,
     GEOMETRIES,
     HEAD_MAJOR,
@@ -22,6 +21,7 @@ from workbench.benchmark.store_ablation import (
     ceiling_name,
     plan_for,
 )
+from workbench.benchmark.paired import Samples
 
 _LADDER_RATES = dict(zip(LADDER, (4e3, 8e3, 8e3, 16e3, 20e3, 38e3, 36e3, 34e3), strict=True))
 _ASIDE = {TOKEN_MAJOR: 38e3, HEAD_MAJOR: 37e3, CONVERTED: 18e3, NUMPY: 10e3}

@@ -7,9 +7,11 @@ from types import SimpleNamespace
 import polars as pl
 import pytest
 
-from tests.workbench.benchmark.test_trace import trace_of
-from workbench.benchmark import batch_rate, eviction_steps, metrics, policy_sweep, tier_hits
-from workbench.benchmark.tier_simulation import Tiers
+from tests.workbench.benchmark.caching.test_trace import trace_of
+from workbench.benchmark import metrics
+from workbench.benchmark.caching import eviction_steps, policy_sweep, tier_hits
+from workbench.benchmark.caching.tier_simulation import Tiers
+from workbench.benchmark.kv import batch_rate
 from workbench.errors import ReportError
 from workbench.report import cache_charts, figures
 

@@ -4,7 +4,8 @@ import polars as pl
 import pytest
 
 from tests.workbench.benchmark import codec_findings
-from workbench.benchmark import codec_tables, metrics
+from workbench.benchmark import metrics
+from workbench.benchmark.codecs import codec_tables
 from workbench.report import codec_charts, figures
 
 

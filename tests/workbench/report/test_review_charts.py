@@ -5,9 +5,10 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from workbench.benchmark import metrics, week_review
-from workbench.benchmark.targets import KV_STORE, LATENCY
-from workbench.benchmark.week_review import Measured
+from workbench.benchmark import metrics
+from workbench.benchmark.week import week_review
+from workbench.benchmark.week.targets import KV_STORE, LATENCY
+from workbench.benchmark.week.week_review import Measured
 from workbench.errors import ReportError
 from workbench.report import figures, review_charts
 

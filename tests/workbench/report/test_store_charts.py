@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from tests.workbench.benchmark.store_samples import ablation
-from workbench.benchmark.store_ablation import HEAD_MAJOR
+from workbench.benchmark.kv.store_ablation import HEAD_MAJOR
 from workbench.errors import ReportError
 from workbench.report import figures, store_charts
 

@@ -102,7 +102,7 @@ def measure_block(params: Day01Params) -> pl.DataFrame:
 
     Cost    about 3 s with preset tiny, 15 s with standard.
     """
-    from workbench.benchmark import storage_sweep
+    from workbench.benchmark.storage import storage_sweep
 
     plan = replace(params.plan(), block_kib=(params.block_kib,), file_mib=_BLOCK_FILE_MIB)
     store = environment.resolve_store(params.store)

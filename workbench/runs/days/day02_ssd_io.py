@@ -1,7 +1,7 @@
 """Day 2: what each part of the I/O stack is worth when a sequence or a model is restored.
 
 Follows: ablation over the restore workloads, the baseline being Day 1's engine.
-Leaves out: how things are measured (workbench/benchmark/restore.py).
+Leaves out: how things are measured (workbench/benchmark/storage/restore.py).
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def measure_workload(params: Day02Params) -> pl.DataFrame:
 
     Cost    about 5 s with preset tiny, 40 s with standard.
     """
-    from workbench.benchmark import restore
+    from workbench.benchmark.storage import restore
 
     plan = replace(params.plan(), workloads=(params.workload,))
     return restore.measure(environment.resolve_store(params.store), plan, params.seed).table

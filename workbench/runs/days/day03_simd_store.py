@@ -1,7 +1,7 @@
 """Day 3: how fast tokens can be stored, and what each part of the store is worth.
 
 Follows: ablation from the story's store, one token a call in float32, to int8 on all threads.
-Leaves out: how things are measured (workbench/benchmark/store_ablation.py).
+Leaves out: how things are measured (workbench/benchmark/kv/store_ablation.py).
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def measure_geometry(params: Day03Params) -> pl.DataFrame:
 
     Cost    about 2 s with preset tiny, 15 s with standard.
     """
-    from workbench.benchmark import store_ablation, store_tables
+    from workbench.benchmark.kv import store_ablation, store_tables
 
     found = store_ablation.measure_geometry(params.geometry, params.plan())
     return store_tables.geometries(store_ablation.StoreAblation((found,)))

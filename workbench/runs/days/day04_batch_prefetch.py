@@ -13,9 +13,9 @@ from workbench.runs.days.day import Day
 from workbench.runs.params import DayParams, Preset, param
 
 if TYPE_CHECKING:
-    from workbench.benchmark.prefetch_serving import ServingPlan
-    from workbench.benchmark.trace import Trace
-    from workbench.benchmark.trace_sessions import Sessions
+    from workbench.benchmark.caching.prefetch_serving import ServingPlan
+    from workbench.benchmark.caching.trace import Trace
+    from workbench.benchmark.caching.trace_sessions import Sessions
 
 PolicyName = Literal["fifo", "lru", "lfu", "recency_frequency", "arc", "s3_fifo", "w_tinylfu"]
 
@@ -53,7 +53,7 @@ class Day04Plan:
     @property
     def traces(self) -> list[Trace]:
         """Return the Mooncake traces, fetched if they are not there."""
-        from workbench.benchmark import trace_mooncake
+        from workbench.benchmark.caching import trace_mooncake
 
         names = ("mooncake-conversation", "mooncake-synthetic")
         return [trace_mooncake.read(name).head(self.mooncake_requests) for name in names]
@@ -61,21 +61,21 @@ class Day04Plan:
     @property
     def side_by_side(self) -> Sessions:
         """Return the sessions of the multi-turn workload, starting within an hour."""
-        from workbench.benchmark.trace_sessions import Sessions
+        from workbench.benchmark.caching.trace_sessions import Sessions
 
         return Sessions(self.sessions, within_s=3600.0, merged_blocks=32)
 
     @property
     def replayed(self) -> Sessions:
         """Return sessions of so few blocks that a real cache goes through them in a second."""
-        from workbench.benchmark.trace_sessions import Sessions
+        from workbench.benchmark.caching.trace_sessions import Sessions
 
         return Sessions(5, within_s=600.0, merged_blocks=64)
 
     @property
     def serving(self) -> ServingPlan:
         """Return what prefetch is measured on."""
-        from workbench.benchmark.prefetch_serving import ServingPlan
+        from workbench.benchmark.caching.prefetch_serving import ServingPlan
 
         return ServingPlan(self.served_requests, self.served_tokens, self.rounds)
 

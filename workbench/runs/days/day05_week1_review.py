@@ -15,9 +15,9 @@ from workbench.runs.params import DayParams, Preset, param
 if TYPE_CHECKING:
     import polars as pl
 
-    from workbench.benchmark.large_model import LargePlan
-    from workbench.benchmark.resume import ResumePlan
-    from workbench.benchmark.week_measurements import WeekPlan
+    from workbench.benchmark.inference.large_model import LargePlan
+    from workbench.benchmark.inference.resume import ResumePlan
+    from workbench.benchmark.week.week_measurements import WeekPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +92,10 @@ class Day05Params(DayParams):
     def plan(self) -> Day05Plan:
         """Return what the preset measures, with what was asked for in its place."""
         # Imported here: Numba costs seconds that `workbench params` must not.
-        from workbench.benchmark.decode_latency import LatencyPlan
-        from workbench.benchmark.large_model import LargePlan
-        from workbench.benchmark.resume import ResumePlan
-        from workbench.benchmark.week_measurements import WeekPlan
+        from workbench.benchmark.inference.decode_latency import LatencyPlan
+        from workbench.benchmark.inference.large_model import LargePlan
+        from workbench.benchmark.inference.resume import ResumePlan
+        from workbench.benchmark.week.week_measurements import WeekPlan
 
         size = _SIZES[self.preset]
         share, rounds, passes = size.large
@@ -131,7 +131,7 @@ def measure_latency(params: Day05Params) -> pl.DataFrame:
 
     Cost    about 2 s with preset tiny, 5 s with standard.
     """
-    from workbench.benchmark import decode_latency
+    from workbench.benchmark.inference import decode_latency
     from workbench.inference.model_file import model_file
 
     return decode_latency.measure(

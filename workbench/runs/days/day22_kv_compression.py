@@ -13,9 +13,9 @@ from workbench.runs.days.day import Day
 from workbench.runs.params import DayParams, Preset, param
 
 if TYPE_CHECKING:
-    from workbench.benchmark.codec_quality import QualityPlan
-    from workbench.benchmark.tier_simulation import Tiers
-    from workbench.benchmark.trace_sessions import Sessions
+    from workbench.benchmark.caching.tier_simulation import Tiers
+    from workbench.benchmark.caching.trace_sessions import Sessions
+    from workbench.benchmark.codecs.codec_quality import QualityPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Day22Plan:
     @property
     def quality(self) -> QualityPlan:
         """Return how much text is scored, and how."""
-        from workbench.benchmark.codec_quality import QualityPlan
+        from workbench.benchmark.codecs.codec_quality import QualityPlan
 
         return QualityPlan(
             self.windows,
@@ -70,14 +70,14 @@ class Day22Plan:
     @property
     def tiers(self) -> Tiers:
         """Return the budget."""
-        from workbench.benchmark.tier_simulation import Tiers
+        from workbench.benchmark.caching.tier_simulation import Tiers
 
         return Tiers(self.ram_blocks, self.ssd_blocks)
 
     @property
     def side_by_side(self) -> Sessions:
         """Return the sessions, starting within an hour."""
-        from workbench.benchmark.trace_sessions import Sessions
+        from workbench.benchmark.caching.trace_sessions import Sessions
 
         return Sessions(self.sessions, within_s=3600.0, merged_blocks=32)
 

@@ -15,8 +15,8 @@ from workbench.runs.params import DayParams, Preset, param
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from workbench.benchmark.layer_needs import NeedsPlan
-    from workbench.benchmark.partial_loading import Way
+    from workbench.benchmark.selection.layer_needs import NeedsPlan
+    from workbench.benchmark.selection.partial_loading import Way
 
 # The stretch of the text that budgets are measured on; others are decoded.
 CALIBRATION = 0
@@ -51,15 +51,15 @@ class Day23Plan:
     @property
     def needs(self) -> NeedsPlan:
         """Return how layers' needs are measured."""
-        from workbench.benchmark.layer_needs import NeedsPlan
+        from workbench.benchmark.selection.layer_needs import NeedsPlan
 
         return NeedsPlan(recent_tokens=self.recent_tokens)
 
     @property
     def ways(self) -> list[Way]:
         """Return the ways to decode; the first reads everything."""
-        from workbench.benchmark import partial_loading
-        from workbench.benchmark.cold_text import ColdLayout
+        from workbench.benchmark.selection import partial_loading
+        from workbench.benchmark.selection.cold_text import ColdLayout
 
         layout = ColdLayout(recent_tokens=self.recent_tokens)
         found = partial_loading.ways(self.fracs, self.rules, layout)
@@ -67,7 +67,7 @@ class Day23Plan:
 
     def tokens(self, model: Path, stretch: int, decoded: int) -> tuple[list[int], list[int]]:
         """Return a stretch of real text: the context, and so many tokens that follow."""
-        from workbench.benchmark import real_text
+        from workbench.benchmark.selection import real_text
 
         ids = real_text.token_ids(model, self.context_tokens + decoded, stretch)
         return ids[: self.context_tokens], ids[self.context_tokens :]

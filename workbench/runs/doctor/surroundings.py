@@ -11,10 +11,10 @@ import tempfile
 from pathlib import Path
 
 from workbench import datasets, paths
-from workbench.benchmark import fio as fio_program
 from workbench.benchmark.machine import UNKNOWN, identify
 from workbench.benchmark.peers.llama_cpp_peer import LlamaCppPeer
 from workbench.benchmark.peers.torch_peer import TorchPeer
+from workbench.benchmark.storage import fio as fio_program
 from workbench.profiling import counters, sampler
 from workbench.runs.doctor.finding import Checks, Finding, fail, ok, warn
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from workbench.benchmark.restore import ALL
+from workbench.benchmark.storage.restore import ALL
 from workbench.errors import UsageError
 from workbench.runs.days import day02_ssd_io, get_day
 from workbench.runs.days.day02_ssd_io import Day02Params

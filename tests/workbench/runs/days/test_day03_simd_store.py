@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from workbench.benchmark.store_ablation import GEOMETRIES, plan_for
+from workbench.benchmark.kv.store_ablation import GEOMETRIES, plan_for
 from workbench.errors import UsageError
 from workbench.runs.days import day03_simd_store, get_day
 from workbench.runs.days.day03_simd_store import Day03Params

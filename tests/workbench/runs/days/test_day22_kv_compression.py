@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from workbench.benchmark.codec_quality import LAST_BIT
+from workbench.benchmark.codecs.codec_quality import LAST_BIT
 from workbench.errors import UsageError
 from workbench.runs.days import get_day
 from workbench.runs.days.day22_kv_compression import Day22Params

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from workbench.benchmark import trace_mooncake
-from workbench.benchmark.trace import Trace
+from workbench.benchmark.caching import trace_mooncake
+from workbench.benchmark.caching.trace import Trace
 
 
 @pytest.fixture(scope="session")

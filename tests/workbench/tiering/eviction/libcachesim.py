@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.contracts.policy_contract import use
-from workbench.benchmark.trace import Trace
+from workbench.benchmark.caching.trace import Trace
 
 LIBCACHESIM = {
     "fifo": {1000: 12_559, 8192: 47_829},

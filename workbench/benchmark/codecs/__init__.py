@@ -1,0 +1,1 @@
+"""Blocks made smaller: bytes, speed and quality in one table."""

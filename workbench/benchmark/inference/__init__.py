@@ -1,0 +1,1 @@
+"""A real model: latency, rates beside other engines, resume, weights and memory."""

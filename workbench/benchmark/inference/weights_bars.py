@@ -1,0 +1,57 @@
+"""The named benchmarks of a model's weights: what each measures, and the bar it has to reach.
+
+Follows: storage_bars.py: ratios to fio are judged by their median, beside fio over itself.
+Leaves out: the measuring (weights_loading.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from workbench import paths
+from workbench.benchmark.findings import Benchmark, Finding, Preset
+from workbench.benchmark.inference import weights_loading
+from workbench.benchmark.inference.weights_loading import AHEAD, DIRECT, FAULTED, LoadingPlan
+from workbench.benchmark.statistics import Claim
+from workbench.inference.model_file import model_file
+
+MODEL = "smollm2-135m"
+_LOADS: Mapping[Preset, LoadingPlan] = {
+    "tiny": LoadingPlan(16, 10, 200),
+    "standard": LoadingPlan(512, 20, 300),
+    "full": LoadingPlan(4096, 40, 1000),
+}
+
+DIRECT_BAR = Claim.parse(">= 0.8x")
+
+
+def _cold_load(preset: Preset) -> list[Finding]:
+    found = weights_loading.measure(model_file(MODEL), paths.store(), _LOADS[preset])
+    beside, samples = found.beside, found.beside.samples
+    ceiling, case = beside.ceiling_gb_s, f"{found.n_bytes / 1e6:.0f} MB"
+    direct = f"{case} {DIRECT} {found.kind}"
+    return [
+        Finding(direct, beside.ratio(DIRECT), ceiling, "GB/s", DIRECT_BAR, True),
+        Finding(f"{case} {AHEAD}", beside.ratio(AHEAD), ceiling, "GB/s"),
+        Finding(f"{case} {FAULTED}", beside.ratio(FAULTED), ceiling, "GB/s"),
+        *(
+            Finding(
+                f"{case} {DIRECT} over {mapped}",
+                samples.ratio(DIRECT, mapped),
+                samples.median_rate(mapped) / 1e9,
+                "GB/s",
+            )
+            for mapped in (AHEAD, FAULTED)
+        ),
+        Finding("fio over fio, 1024 KiB, depth 32", beside.spread(), ceiling, "GB/s"),
+    ]
+
+
+WEIGHTS_BENCHMARKS = (
+    Benchmark(
+        "weights_cold_load",
+        "How near does loading weights from a cold disk come to fio, mapped and past the cache?",
+        f"median {DIRECT_BAR} of fio by direct reads",
+        _cold_load,
+    ),
+)

@@ -1,0 +1,1 @@
+"""Storing tokens: kernels, batches, the whole way through the cache, and cold prefixes back."""

@@ -1,0 +1,1 @@
+"""The network tier and its outages; loading from far away against computing again."""

@@ -1,0 +1,1 @@
+"""Reading a choice of cold blocks: attention mass, layers and answers."""

@@ -1,0 +1,1 @@
+"""The SSD and what reads and writes cost on it, beside fio."""

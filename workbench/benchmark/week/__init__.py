@@ -1,0 +1,1 @@
+"""Week 1: its targets, its bottlenecks and its review."""
