@@ -29,6 +29,12 @@ KeyOption = Annotated[
     typer.Option("--key-file", help="Key that seals the folder; default: WORKBENCH_KEY_FILE."),
 ]
 TenantOption = Annotated[str, typer.Option(help="Whose keys and values; others' are not found.")]
+CodecOption = Annotated[
+    str, typer.Option(help="Makes blocks in the folder smaller: none, lossless, int8, int4, ...")
+]
+NetworkOption = Annotated[
+    str | None, typer.Option(help="Valkey server that shares the blocks: valkey://host:port.")
+]
 DtypeOption = Annotated[str, typer.Option("--kv", help="float32, float16 or int8.")]
 ChatFlag = Annotated[bool, typer.Option("--chat", help="Put the prompt in the chat template.")]
 TemperatureOption = Annotated[float, typer.Option(help="0: the best token always.")]
@@ -45,6 +51,8 @@ def command(
     cache: CacheOption = None,
     key_file: KeyOption = None,
     tenant: TenantOption = "",
+    codec: CodecOption = "none",
+    network: NetworkOption = None,
     kv: DtypeOption = "float16",
     chat: ChatFlag = False,
     temperature: TemperatureOption = 0.0,
@@ -67,7 +75,9 @@ def command(
         threads=threads,
         chat=chat,
         sampling=Sampling(temperature, top_k, top_p, seed),
-        store=StoreOptions(dtype=kv, folder=cache, key=key_file, tenant=tenant),
+        store=StoreOptions(
+            dtype=kv, folder=cache, key=key_file, tenant=tenant, codec=codec, network=network
+        ),
     )
     result = generate_text(request, (lambda piece: None) if json else _show)
     if json:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from workbench.errors import UsageError
 from workbench.inference.llama import LlamaModel
+from workbench.tiering.distributed_tier import NetworkTier, NetworkTierConfig
 from workbench.tiering.encryption import StoreSealing, find_master_key
 from workbench.tiering.ssd_tier import SsdTier, SsdTierConfig
 from workbench.tiering.tiered_kv_cache import BlockLayout, CacheConfig, TieredKVCache
@@ -38,6 +39,8 @@ class StoreOptions:
     key : str or None        where the key is that seals the folder (encryption/key_source.py);
                              None: where WORKBENCH_KEY_FILE says, and unsealed without that
     tenant : str             whose; other tenants' blocks are never found
+    codec : str              that makes blocks smaller in the folder (compression.CODECS)
+    network : str or None    address of a Valkey server that shares the folder's blocks
     """
 
     dtype: str = "float16"
@@ -46,6 +49,8 @@ class StoreOptions:
     capacity_bytes: int = GIB
     key: str | None = None
     tenant: str = ""
+    codec: str = "none"
+    network: str | None = None
 
 
 @contextlib.contextmanager
@@ -56,16 +61,20 @@ def open_cache(model: LlamaModel, options: StoreOptions) -> Iterator[TieredKVCac
     ------
     UsageError     if an option is out of range, memory does not suffice, or the key is no good
     StorageError   if the folder cannot be opened, such as while another process has it
+    NetworkTierError   if the server refuses us; one that is not there is only misses
     """
     if options.hot_tokens < 1:
         raise UsageError(f"hot_tokens={options.hot_tokens} must be at least 1")
     layout = BlockLayout(model.kv_geometry(options.dtype))
     n_blocks = -(-options.hot_tokens // layout.block_tokens) + _SPARE_BLOCKS
     config = CacheConfig(
-        layout.geometry, n_blocks * layout.block_bytes, staging_bytes=_STAGING_BYTES
+        layout.geometry,
+        n_blocks * layout.block_bytes,
+        codec=options.codec,
+        staging_bytes=_STAGING_BYTES,
     )
     with contextlib.ExitStack() as stack:
-        ssd = sealing = None
+        ssd = sealing = network = None
         if options.folder is not None:
             store = SsdTierConfig(options.capacity_bytes, pool_bytes=_POOL_BYTES)
             master = find_master_key(options.key)
@@ -73,8 +82,12 @@ def open_cache(model: LlamaModel, options: StoreOptions) -> Iterator[TieredKVCac
             ssd = stack.enter_context(SsdTier.open(options.folder, store, sealing=sealing))
         elif options.key is not None:
             raise UsageError("a key seals a folder, and none is given: give one, or no key")
+        if options.network is not None:
+            found = NetworkTierConfig(options.network)
+            network = stack.enter_context(NetworkTier.open(found))
+        tenant = _secret_of(options.tenant, sealing)
         cache = TieredKVCache(
-            config, ssd, fingerprint=model.fingerprint, tenant=_secret_of(options.tenant, sealing)
+            config, ssd, fingerprint=model.fingerprint, tenant=tenant, network=network
         )
         yield stack.enter_context(cache)
 

@@ -32,7 +32,16 @@ def test_a_folder_makes_an_ssd_tier(model, tmp_path):
         assert any((tmp_path / "store").iterdir())
 
 
-@pytest.mark.parametrize("options", [StoreOptions(hot_tokens=0), StoreOptions(dtype="int3")])
+@pytest.mark.parametrize(
+    "options",
+    [
+        StoreOptions(hot_tokens=0),
+        StoreOptions(dtype="int3"),
+        StoreOptions(codec="int3"),
+        StoreOptions(network="http://cache"),
+        StoreOptions(network="valkey://127.0.0.1:1"),  # needs a folder to bring blocks to
+    ],
+)
 def test_options_out_of_range_are_refused(model, options):
     with pytest.raises(UsageError), open_cache(model, options):
         pass
@@ -87,3 +96,26 @@ def test_a_key_without_a_folder_is_a_mistake(model, tmp_path):
         open_cache(model, StoreOptions(key=str(tmp_path / "key"))),
     ):
         pass
+
+
+def test_a_codec_makes_the_folders_blocks_smaller_and_they_are_found_again(model, tmp_path):
+    token_ids, written = list(range(64)), {}
+    k = np.ones((64, *model_shape(model)), np.float16)
+    for codec in ("none", "int8"):
+        options = StoreOptions(folder=tmp_path / codec, capacity_bytes=256 << 20, codec=codec)
+        with open_cache(model, options) as cache, cache.sequence() as sequence:
+            sequence.append(token_ids, k, k)
+            assert sequence.persist()
+            written[codec] = cache.stats().ssd_written_bytes
+        with open_cache(model, options) as cache, cache.load(token_ids) as load:
+            assert load.wait() == 64
+            np.testing.assert_allclose(load.sequence.gather(0, 0, 64)[0], 1, rtol=0.01)
+    assert written["int8"] < written["none"]
+
+
+def test_a_server_that_is_not_there_is_only_misses(model, tmp_path):
+    options = StoreOptions(
+        folder=tmp_path / "store", capacity_bytes=256 << 20, network="valkey://127.0.0.1:1"
+    )
+    with open_cache(model, options) as cache, cache.load(list(range(64))) as load:
+        assert load.wait() == 0
