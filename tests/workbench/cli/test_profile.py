@@ -20,7 +20,7 @@ def run(*arguments: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["day9"], "cannot profile day9; did you mean day0"),
+        (["day0"], "cannot profile day0; did you mean day0"),
         (["profile"], "cannot profile profile"),
         (["nonsense"], "there are day01"),
         (["day01", "-p", "blck_kib=4"], "unknown parameter blck_kib; did you mean block_kib"),

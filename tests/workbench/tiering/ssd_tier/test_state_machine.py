@@ -174,11 +174,11 @@ class StoreMachine(RuleBasedStateMachine):
 # A minute on an idle machine, four on one that has eight other jobs.
 @pytest.mark.timeout(900)
 def test_any_sequence_of_operations() -> None:
-    # Hypothesis makes some runs shorter than asked for: about 94 steps each.
+    # Hypothesis makes some runs shorter than asked for: about 87 to 94 steps each.
     run_state_machine_as_test(
         StoreMachine,
         settings=settings(
-            max_examples=230,
+            max_examples=250,
             stateful_step_count=100,
             deadline=None,
             derandomize=True,
