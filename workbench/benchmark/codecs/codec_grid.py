@@ -7,6 +7,7 @@ Leaves out: tables (codec_tables.py); quality of another model.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +17,10 @@ from workbench.benchmark.codecs import codec_rates, codec_restore
 from workbench.benchmark.codecs.codec_quality import Halves, Quality
 from workbench.benchmark.codecs.codec_rates import Bytes, Step
 from workbench.benchmark.codecs.codec_tables import Grid
+from workbench.tiering.encryption.cipher import NONCE_BYTES, decrypt, encrypt
+from workbench.tiering.encryption.secret import Secret
 from workbench.tiering.kv_geometry import KVGeometry
+from workbench.tiering.memory import allocate
 from workbench.tiering.ssd_tier.checksum import payload_sum
 from workbench.tiering.tiered_kv_cache import BlockLayout
 
@@ -29,8 +33,31 @@ def _summed(frame: Bytes) -> bytes:
     return payload_sum(frame.data)
 
 
-# What a frame goes through besides: summed on its way out and back. Sealing joins it here.
-BESIDE: dict[str, tuple[Step, Step]] = {"checksum": (_summed, _summed)}
+class _Sealed:
+    """Seals frames of one length, and opens one of them again and again where it was read to."""
+
+    def __init__(self, frame_bytes: int) -> None:
+        self._key, self._bound = Secret.random(), bytes(216)
+        self._nonces = itertools.count()
+        self._sealed, self._opened = allocate(2 * frame_bytes).reshape(2, -1)
+        self._nonce, self._tag = b"", b""
+
+    def seal(self, frame: Bytes) -> None:
+        """Encrypt a frame into other memory."""
+        self._nonce = next(self._nonces).to_bytes(NONCE_BYTES, "big")
+        place = self._sealed.data
+        self._tag = encrypt(self._key, self._nonce, self._bound, frame.data, place)
+
+    def open(self, frame: Bytes) -> None:
+        """Decrypt the frame that was sealed last; the copy that stands in for the read counts."""
+        self._opened[:] = self._sealed
+        decrypt(self._key, self._nonce, self._bound, self._tag, self._opened.data)
+
+
+def beside(frame_bytes: int) -> dict[str, tuple[Step, Step]]:
+    """Return what a frame goes through besides, on its way out and back: summed, and sealed."""
+    sealed = _Sealed(frame_bytes)
+    return {"checksum": (_summed, _summed), "AES-256-GCM": (sealed.seal, sealed.open)}
 
 
 def of_model(
@@ -47,7 +74,7 @@ def of_model(
     layout = BlockLayout(KVGeometry(layers, heads, head_dim, "float16"))
     # Frames of as many layers as any; 11 MiB are more than the caches hold.
     frames = codec_rates.frames_of(layout, k, v)[:_MODEL_FRAMES]
-    speed = codec_rates.measure(layout, frames, names, rounds, BESIDE)
+    speed = codec_rates.measure(layout, frames, names, rounds, beside(layout.frame_bytes))
     restore = codec_restore.measure(store, k, v, names, rounds)
     return Grid(speed, restore, quality)
 
@@ -63,7 +90,7 @@ def of_geometry(
     for start in range(0, halves.size, values.size):
         part = halves[start : start + values.size]
         part[:] = values[: part.size]
-    return Grid(codec_rates.measure(layout, frames, names, rounds, BESIDE))
+    return Grid(codec_rates.measure(layout, frames, names, rounds, beside(layout.frame_bytes)))
 
 
 def repeated(side: Halves, n_tokens: int) -> Halves:

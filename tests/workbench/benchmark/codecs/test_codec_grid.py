@@ -12,7 +12,7 @@ def test_the_models_geometry_has_restores_and_quality(disk_folder):
     grid = codec_grid.of_model(disk_folder, quality, ["none", "int8"], 128, 10)
     assert grid.geometry == "2x1x64"
     rows = grid.table.to_dicts()
-    assert [row["codec"] for row in rows] == ["none", "int8", "checksum", "copy"]
+    assert [row["codec"] for row in rows] == ["none", "int8", "checksum", "AES-256-GCM", "copy"]
     assert all(row["restore, ms"] > 0 for row in rows[:2])
 
 
