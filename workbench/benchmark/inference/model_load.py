@@ -27,7 +27,7 @@ _COMPILE_LIMIT_S = 900
 # Runs in a process of its own, with an empty cache of compiled kernels.
 _COMPILING = (
     "import sys; from pathlib import Path; from kernels import compile_time; "
-    "from workbench.benchmark import model_load; "
+    "from workbench.benchmark.inference import model_load; "
     "model_load.load_once(Path(sys.argv[1])); print(compile_time.seconds())"
 )
 

@@ -27,7 +27,8 @@ from workbench.inference.llama import available_threads
 DECODED_TOKENS = 16
 _LIMIT_S = 600
 _WORKER = (
-    "import json, sys; from pathlib import Path; from workbench.benchmark import peak_memory; "
+    "import json, sys; from pathlib import Path; "
+    "from workbench.benchmark.inference import peak_memory; "
     "print(json.dumps(peak_memory.own_peak_bytes(Path(sys.argv[1]), *map(int, sys.argv[2:]))))"
 )
 
