@@ -11,7 +11,7 @@ import pytest
 from workbench import datasets, paths
 
 NOTEBOOK = paths.notebooks() / "day01_baseline.ipynb"
-RUN_LIMIT_MS = 180_000
+RUN_LIMIT_MS = 300_000
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 
