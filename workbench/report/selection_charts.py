@@ -11,16 +11,8 @@ import polars as pl
 
 from workbench.benchmark import metrics
 from workbench.benchmark.selection import attention_mass, layer_needs
-from workbench.benchmark.selection.partial_loading import (
-    BROKEN_TOP1,
-    BY_NEED,
-    EVERYTHING,
-    MOST_KL,
-    QUEST,
-    RECENT,
-    SKETCH,
-    TRUE_MASS,
-)
+from workbench.benchmark.selection.partial_outcomes import BROKEN_TOP1, MOST_KL
+from workbench.benchmark.selection.ways import BY_NEED, EVERYTHING, QUEST, RECENT, SKETCH, TRUE_MASS
 from workbench.errors import ReportError
 from workbench.report.charts import Channel, bars_with_ceiling, sweep_lines
 from workbench.report.figures import WIDTH, Figure

@@ -16,14 +16,8 @@ from workbench.benchmark.findings import Benchmark, Finding, Preset
 from workbench.benchmark.selection import layer_needs, partial_loading, real_text
 from workbench.benchmark.selection.cold_text import ColdLayout
 from workbench.benchmark.selection.layer_needs import NeedsPlan
-from workbench.benchmark.selection.partial_loading import (
-    BY_NEED,
-    EVERYTHING,
-    MOST_FRAC,
-    MOST_KL,
-    PartialLoading,
-    Way,
-)
+from workbench.benchmark.selection.partial_outcomes import MOST_FRAC, MOST_KL, PartialLoading
+from workbench.benchmark.selection.ways import BY_NEED, EVERYTHING, Way
 from workbench.benchmark.statistics import Claim, Ratio
 from workbench.inference.llama import LlamaModel
 from workbench.inference.model_file import model_file

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from workbench.benchmark.selection.layer_needs import NeedsPlan
-    from workbench.benchmark.selection.partial_loading import Way
+    from workbench.benchmark.selection.ways import Way
 
 # The stretch of the text that budgets are measured on; others are decoded.
 CALIBRATION = 0
@@ -58,12 +58,12 @@ class Day23Plan:
     @property
     def ways(self) -> list[Way]:
         """Return the ways to decode; the first reads everything."""
-        from workbench.benchmark.selection import partial_loading
+        from workbench.benchmark.selection import ways
         from workbench.benchmark.selection.cold_text import ColdLayout
 
         layout = ColdLayout(recent_tokens=self.recent_tokens)
-        found = partial_loading.ways(self.fracs, self.rules, layout)
-        return [*found, *partial_loading.layouts(JUDGED_FRAC)] if self.with_layouts else found
+        found = ways.ways(self.fracs, self.rules, layout)
+        return [*found, *ways.layouts(JUDGED_FRAC)] if self.with_layouts else found
 
     def tokens(self, model: Path, stretch: int, decoded: int) -> tuple[list[int], list[int]]:
         """Return a stretch of real text: the context, and so many tokens that follow."""

@@ -5,14 +5,12 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from tests.workbench.inference.tiny_models import ids, write_model
-from workbench.benchmark.selection import partial_loading
-from workbench.benchmark.selection.answers import Distance
+from workbench.benchmark.selection import partial_loading, ways
 from workbench.benchmark.selection.cold_text import ColdLayout
-from workbench.benchmark.selection.partial_loading import (
+from workbench.benchmark.selection.ways import (
     BY_NEED,
     EVERYTHING,
     QUEST,
@@ -20,8 +18,6 @@ from workbench.benchmark.selection.partial_loading import (
     RULES,
     SKETCH,
     TRUE_MASS,
-    Outcome,
-    PartialLoading,
     Way,
 )
 from workbench.inference.llama import LlamaModel
@@ -33,15 +29,15 @@ WIDE = ColdLayout(16, 2, recent_tokens=32, staging_bytes=1)
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory, disk_root):
-    ways = partial_loading.ways((0.3,), layout=LAYOUT)
-    ways += [Way(RECENT, 1.0, LAYOUT), Way(EVERYTHING, 1.0, WIDE), Way(SKETCH, 0.3, WIDE, True)]
+    all_ways = ways.ways((0.3,), layout=LAYOUT)
+    all_ways += [Way(RECENT, 1.0, LAYOUT), Way(EVERYTHING, 1.0, WIDE), Way(SKETCH, 0.3, WIDE, True)]
     texts = [(ids(448), ids(6, 1)), (ids(448, 2), ids(6, 3))]
     path = write_model(tmp_path_factory.mktemp("model"))
     with (
         LlamaModel.open(path, threads=1) as model,
         tempfile.TemporaryDirectory(dir=disk_root, prefix=".test-") as store,
     ):
-        yield partial_loading.measure(model, Path(store), texts, ways, [1.0, 3.0])
+        yield partial_loading.measure(model, Path(store), texts, all_ways, [1.0, 3.0])
 
 
 def test_no_rule_reads_more_than_its_share(found):
@@ -85,38 +81,3 @@ def test_rows_table_and_notes_name_every_way(found):
     assert len(kl) == 12 * len(found.outcomes)
     assert found.judged[0] == Way(BY_NEED, 0.3, LAYOUT)
     assert "12 tokens behind 448 each" in found.notes[0]
-
-
-def outcome(kl, top1=1.0, read=30.0):
-    n = 100
-    same = np.arange(n) < top1 * n
-    far = Distance(np.full(n, kl), same, np.zeros(n))
-    return Outcome(far, read, 100.0, 100.0, np.full(n, 0.1), 5, 5)
-
-
-def test_the_best_reads_least_at_a_good_answer_and_breaking_is_told():
-    loading = PartialLoading(
-        {
-            Way(EVERYTHING): outcome(0.0, 1.0, 100.0),
-            Way(RECENT, 0.1): outcome(0.2, 0.5, 10.0),
-            Way(RECENT, 0.3): outcome(0.05, 0.89),
-            Way(TRUE_MASS, 0.2): outcome(0.001, 1.0, 20.0),
-            Way(BY_NEED, 0.3): outcome(0.009),
-            Way(BY_NEED, 0.5): outcome(0.002, 1.0, 50.0),
-        },
-        100,
-        4096,
-    )
-    assert loading.best() == Way(BY_NEED, 0.3)
-    assert loading.best(0.005) == Way(BY_NEED, 0.5)
-    assert loading.best(0.0001) is None
-    assert (loading.breaks(RECENT), loading.breaks(BY_NEED)) == (0.3, None)
-    assert loading.judged[1].kl_over(0.01).median == pytest.approx(0.9)
-    assert "recent at 30%" in loading.notes[-1]
-
-
-def test_layouts_come_with_their_own_whole_read():
-    ways = partial_loading.layouts(0.3)
-    assert len(set(ways)) == len(ways) == 7
-    for way in ways:
-        assert Way(EVERYTHING, 1.0, way.layout) in ways

@@ -8,13 +8,8 @@ import pytest
 from workbench.benchmark import bars
 from workbench.benchmark.selection import selection_bars
 from workbench.benchmark.selection.answers import Distance
-from workbench.benchmark.selection.partial_loading import (
-    BY_NEED,
-    EVERYTHING,
-    Outcome,
-    PartialLoading,
-    Way,
-)
+from workbench.benchmark.selection.partial_outcomes import Outcome, PartialLoading
+from workbench.benchmark.selection.ways import BY_NEED, EVERYTHING, Way
 
 
 def outcome(kl, read):

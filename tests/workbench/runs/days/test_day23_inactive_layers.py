@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from workbench.benchmark.selection.partial_loading import BY_NEED, EVERYTHING, RULES, Way
+from workbench.benchmark.selection.ways import BY_NEED, EVERYTHING, RULES, Way
 from workbench.errors import UsageError
 from workbench.inference.model_file import model_file
 from workbench.runs.days import get_day
