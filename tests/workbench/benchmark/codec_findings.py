@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from workbench.benchmark.codecs.codec_quality import LAST_BIT, RESTORED, WORST, Damage, Quality
+from workbench.benchmark.codecs.codec_damage import Damage
+from workbench.benchmark.codecs.codec_quality import LAST_BIT, RESTORED, WORST, Quality
 from workbench.benchmark.codecs.codec_rates import COPY, CodecSpeed
 from workbench.benchmark.codecs.codec_restore import CodecRestore
 from workbench.benchmark.codecs.codec_tables import Grid

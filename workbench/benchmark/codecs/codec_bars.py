@@ -14,7 +14,8 @@ import numpy as np
 
 from workbench import paths
 from workbench.benchmark.codecs import codec_quality, codec_rates, codec_restore
-from workbench.benchmark.codecs.codec_quality import LAST_BIT, RESTORED, Damage, QualityPlan
+from workbench.benchmark.codecs.codec_damage import Damage
+from workbench.benchmark.codecs.codec_quality import LAST_BIT, RESTORED, QualityPlan
 from workbench.benchmark.findings import SECONDS, Benchmark, Finding, Preset
 from workbench.benchmark.kv import prefix_restore
 from workbench.benchmark.statistics import Claim, Ratio

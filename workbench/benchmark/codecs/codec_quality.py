@@ -13,21 +13,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.benchmark.codecs.codec_damage import Damage, joined, log_softmax
+from workbench.benchmark.codecs.coded_sequence import CodedSequence
 from workbench.benchmark.progress import meter
 from workbench.benchmark.scratch_files import scratch_folder
 from workbench.datasets.text import embedded_text
 from workbench.errors import UsageError
 from workbench.inference.llama import LlamaModel
 from workbench.inference.tokenizer import read_tokenizer
-from workbench.tiering import compression
-from workbench.tiering.compression import Codec, Kept
 from workbench.tiering.memory import MIB
 from workbench.tiering.mmap_gguf import read_header
 from workbench.tiering.ssd_tier import SsdTier, SsdTierConfig
@@ -35,7 +35,6 @@ from workbench.tiering.tiered_kv_cache import (
     BlockLayout,
     CacheConfig,
     CachedSequence,
-    LayerRun,
     TieredKVCache,
 )
 
@@ -70,41 +69,6 @@ class QualityPlan:
     greedy_tokens: int
     exact: bool = True
     worst: tuple[str, ...] = ("int8", "int4-hadamard")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Damage:
-    """What one codec did; arrays hold a number a scored token.
-
-    Attributes
-    ----------
-    name, how : str                  the codec; `RESTORED` or `WORST`
-    log_ratio : float64[n]           log-probability of the text without the codec less that with it
-    kl : float64[n]                  divergence of the next token's distribution, nats
-    same_top : bool[n]               whether the likeliest token is the same
-    greedy_same : int64[n_windows]   tokens until the greedy continuations part
-    decode_tokens_s : float          of the greedy continuations; 0 where there were none
-    """
-
-    name: str
-    how: str
-    log_ratio: NDArray[np.float64]
-    kl: NDArray[np.float64]
-    same_top: NDArray[np.bool_]
-    greedy_same: NDArray[np.int64]
-    decode_tokens_s: float
-
-    @property
-    def perplexity_change(self) -> float:
-        """Return the relative change of perplexity; above 0 is worse."""
-        return float(np.expm1(self.log_ratio.mean()))
-
-    def interval(self, seed: int = 0) -> tuple[float, float]:
-        """Return its 99 % bootstrap interval over tokens."""
-        rng = np.random.default_rng(seed)
-        picks = rng.integers(0, self.log_ratio.size, (2000, self.log_ratio.size))
-        low, high = np.quantile(np.expm1(self.log_ratio[picks].mean(axis=1)), [0.005, 0.995])
-        return float(low), float(high)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -210,7 +174,7 @@ class _Run:
             logits = self._logits(ids, sequence)[n - 1 : -1]
             k, v = _gathered(sequence, n, self._geometry.layers)
         targets = np.array(ids[n:])
-        base = _log_softmax(logits)
+        base = log_softmax(logits)
         self._expected.append(base[np.arange(len(targets)), targets])
         if self._first is None:
             self._first = (k, v)
@@ -221,10 +185,10 @@ class _Run:
             found = self._restored_logits(ids, *moved, codec)
             continued, rate = self._continued(ids[:n], *moved, codec)
             same = _n_same(greedy, continued)
-            self._add(name, RESTORED, base, _log_softmax(found), targets, same, rate)
+            self._add(name, RESTORED, base, log_softmax(found), targets, same, rate)
             if with_worst and name in self._plan.worst:
                 found = self._worst_logits(ids, codec)
-                self._add(name, WORST, base, _log_softmax(found), targets, 0, 0.0)
+                self._add(name, WORST, base, log_softmax(found), targets, 0, 0.0)
 
     def _add(
         self,
@@ -252,7 +216,7 @@ class _Run:
         """Return everything, windows of one codec together."""
         assert self._first is not None
         return Quality(
-            tuple(_joined(parts) for parts in self._damages.values()),
+            tuple(joined(parts) for parts in self._damages.values()),
             *self._first,
             float(np.exp(-np.concatenate(self._expected).mean())),
             float(np.median(self._prefill)) if self._prefill else 0.0,
@@ -274,7 +238,7 @@ class _Run:
         with TieredKVCache(config, tier) as cache:
             yield cache
 
-    def _logits(self, ids: Sequence[int], sequence: CachedSequence | _CodedSequence) -> Floats:
+    def _logits(self, ids: Sequence[int], sequence: CachedSequence | CodedSequence) -> Floats:
         self._scorer.use_cache(BlockLayout(self._geometry))
         return np.concatenate([rows.copy() for rows in self._scorer.logits(ids, sequence)])
 
@@ -302,7 +266,7 @@ class _Run:
 
     def _worst_logits(self, ids: list[int], codec: str) -> Floats:
         with self._cache("none", None) as cache, cache.sequence() as sequence:
-            coded = _CodedSequence(sequence, codec, cache.layout)
+            coded = CodedSequence(sequence, codec, cache.layout)
             blocks = range(0, len(ids), _BLOCK_TOKENS)
             parts = [self._logits(ids[at : at + _BLOCK_TOKENS], coded) for at in blocks]
         return np.concatenate(parts)[self._plan.prefix_tokens - 1 : -1]
@@ -330,52 +294,6 @@ class _Run:
         return continued, rate
 
 
-class _CodedSequence:
-    """A sequence whose blocks go through a codec layer by layer, before they are attended."""
-
-    def __init__(self, sequence: CachedSequence, codec: str, layout: BlockLayout) -> None:
-        self._sequence, self._layout = sequence, layout
-        # One layer a frame; its pages may be more than the layer's bytes.
-        one = BlockLayout(replace(layout.geometry, layers=1), layout.block_tokens, 1)
-        self._codec: Codec = compression.create(codec, one)
-        self._frame = np.zeros(one.frame_bytes, np.uint8)
-        self._stored = np.zeros(self._codec.max_stored_bytes, np.uint8)
-
-    @property
-    def n_tokens(self) -> int:
-        """Return the tokens that are there in every layer."""
-        return self._sequence.n_tokens
-
-    def extend(self, token_ids: Sequence[int]) -> None:
-        """Reserve places; whole blocks, or the last part of the text."""
-        self._sequence.extend(token_ids)
-
-    def store(self, layer: int, k: Floats, v: Floats) -> None:
-        """Store one layer of a block, and code it where it lies."""
-        self._sequence.store(layer, k, v)
-        for run in self._sequence.runs(layer):
-            last = run
-        at, n_bytes = last.places.k, self._layout.layer_bytes
-        row = last.memory[last.slots[-1], at : at + n_bytes]
-        n_last = last.n_tokens - (len(last.slots) - 1) * self._layout.block_tokens
-        values = row.view(np.uint16).reshape(2, self._layout.block_tokens, -1)
-        values[:, n_last:] = 0
-        self._frame[:n_bytes] = row
-        is_first = self.n_tokens < self._layout.block_tokens
-        kept = Kept(self._layout.block_tokens if is_first else 0)
-        n_stored = self._codec.encode(self._frame, 0, self._stored, kept)
-        self._codec.decode(self._stored[:n_stored], 0, self._frame)
-        row[:] = self._frame[:n_bytes]
-
-    def runs(self, layer: int) -> Iterator[LayerRun]:
-        """Yield one layer's blocks."""
-        return self._sequence.runs(layer)
-
-    def truncate(self, n_tokens: int) -> None:
-        """Forget all tokens but the first so many."""
-        self._sequence.truncate(n_tokens)
-
-
 def _gathered(sequence: CachedSequence, n_tokens: int, layers: int) -> tuple[Halves, Halves]:
     """Return a sequence's first keys and values, float16[n_tokens, layers, heads, head_dim]."""
     parts = [sequence.gather(layer, 0, n_tokens) for layer in range(layers)]
@@ -392,28 +310,9 @@ def _last_bits_moved(k: Halves, v: Halves) -> tuple[Halves, Halves]:
     return moved[0], moved[1]
 
 
-def _log_softmax(logits: Floats) -> NDArray[np.float64]:
-    exact = logits.astype(np.float64)
-    exact -= exact.max(axis=1, keepdims=True)
-    result: NDArray[np.float64] = exact - np.log(np.exp(exact).sum(axis=1, keepdims=True))
-    return result
-
-
 def _n_same(one: Sequence[int], other: Sequence[int]) -> int:
     """Return how many tokens two continuations share from their start."""
     for number, (a, b) in enumerate(zip(one, other, strict=True)):
         if a != b:
             return number
     return len(one)
-
-
-def _joined(parts: Sequence[Damage]) -> Damage:
-    return Damage(
-        parts[0].name,
-        parts[0].how,
-        np.concatenate([part.log_ratio for part in parts]),
-        np.concatenate([part.kl for part in parts]),
-        np.concatenate([part.same_top for part in parts]),
-        np.concatenate([part.greedy_same for part in parts]),
-        float(np.median([part.decode_tokens_s for part in parts])),
-    )

@@ -13,7 +13,8 @@ import numpy as np
 import polars as pl
 
 from workbench.benchmark import metrics
-from workbench.benchmark.codecs.codec_quality import LAST_BIT, RESTORED, Damage, Quality
+from workbench.benchmark.codecs.codec_damage import Damage
+from workbench.benchmark.codecs.codec_quality import LAST_BIT, RESTORED, Quality
 from workbench.benchmark.codecs.codec_rates import COPY, CodecSpeed
 from workbench.benchmark.codecs.codec_restore import CodecRestore
 from workbench.benchmark.statistics import Ratio
