@@ -41,8 +41,11 @@ def test_only_the_librarys_unwritten_pages_are_chosen():
     assert found == [Mapping(0x1000, 0x2000, 4096), Mapping(0x7000, 0x2000, 8192)]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="nothing is given back but on Linux")
-@pytest.mark.skipif(config.DISABLE_JIT, reason="nothing is compiled")
+@pytest.mark.skipif(
+    sys.platform != "linux",
+    reason="only Linux gives back pages of a file and reads them again (madvise)",
+)
+@pytest.mark.skipif(config.DISABLE_JIT, reason="interpreted kernels never load the compiler")
 def test_what_is_given_back_is_compiled_with_again():
     double = njit(lambda values: values * 2)
     double(np.ones(1, np.float32))

@@ -6,9 +6,9 @@ Leaves out: states of the moment (stats.py).
 
 from __future__ import annotations
 
-import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from workbench.tiering.counting import Counting
 from workbench.tiering.distributed_tier.miss import Miss
 
 
@@ -69,18 +69,11 @@ class Counts:
     connections_dropped: int = 0
 
 
-class Counters:
+class Counters(Counting[Counts]):
     """The counters of one tier; safe to use from several threads."""
 
     def __init__(self) -> None:
-        self._counts = Counts()
-        self._lock = threading.Lock()
-
-    def add(self, **steps: int) -> None:
-        """Count several things at one moment."""
-        with self._lock:
-            for name, step in steps.items():
-                setattr(self._counts, name, getattr(self._counts, name) + step)
+        super().__init__(Counts())
 
     def looked_up(self, hits: int, hit_bytes: int, misses: list[Miss]) -> None:
         """Count one call's lookups."""
@@ -90,8 +83,3 @@ class Counters:
             steps[name] = steps.get(name, 0) + 1
         n = len(misses)
         self.add(lookups=hits + n, hits=hits, hit_bytes=hit_bytes, misses=n, **steps)
-
-    def read(self) -> Counts:
-        """Return the counters as they are at one moment."""
-        with self._lock:
-            return replace(self._counts)

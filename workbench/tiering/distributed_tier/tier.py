@@ -35,8 +35,9 @@ from workbench.tiering.distributed_tier.topology import Topology
 from workbench.tiering.distributed_tier.wire_form import copied, is_of
 from workbench.tiering.distributed_tier.workers import Workers
 from workbench.tiering.distributed_tier.write_back import Offer, WriteBack
+from workbench.tiering.ssd_tier.arguments import checked_bytes, checked_key
 from workbench.tiering.ssd_tier.buffer_pool import BufferPool
-from workbench.tiering.ssd_tier.frame import KEY_BYTES, Attributes
+from workbench.tiering.ssd_tier.frame import Attributes
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -116,7 +117,7 @@ class NetworkTier(Closing):
 
         Cost    one copy; the sum and the writing happen behind.
         """
-        key, stored = _key(key), _bytes(value)
+        key, stored = checked_key(key), checked_bytes(value)
         node = None if self._is_closed() else self._topology.node_of(key)
         if stored.nbytes > self._config.max_block_bytes:
             self._counters.add(puts=1, puts_too_large=1)
@@ -166,7 +167,7 @@ class NetworkTier(Closing):
         budget_s: float | None = None,
     ) -> list[Arrived | None]:
         """Return headers and stored bytes, as `get_many` returns stored bytes."""
-        keys = [_key(key) for key in keys]
+        keys = [checked_key(key) for key in keys]
         places: Sequence[memoryview | None] = [None] * len(keys) if buffers is None else buffers
         if len(places) != len(keys):
             raise UsageError(f"{len(places)} buffers for {len(keys)} keys; give one for each")
@@ -260,7 +261,7 @@ class NetworkTier(Closing):
         """
         by_node: defaultdict[Node | None, list[int]] = defaultdict(list)
         for at, key in enumerate(keys):
-            by_node[self._topology.node_of(_key(key))].append(at)
+            by_node[self._topology.node_of(checked_key(key))].append(at)
         parts = [
             (node, places[start : start + _ASKED_AT_ONCE])
             for node, places in by_node.items()
@@ -358,16 +359,3 @@ def _delivered(
     # Through NumPy, which lets other threads run while it copies.
     np.copyto(np.frombuffer(room, np.uint8), np.frombuffer(outcome.stored, np.uint8))
     return outcome._replace(stored=room)
-
-
-def _key(key: bytes) -> bytes:
-    if len(key) != KEY_BYTES:
-        raise UsageError(f"a key of {len(key)} bytes does not fit; a key has {KEY_BYTES}")
-    return bytes(key)
-
-
-def _bytes(value: Buffer) -> memoryview:
-    view = memoryview(value)
-    if not view.c_contiguous:
-        raise UsageError("the value's bytes lie apart; give a contiguous copy")
-    return view.cast("B")

@@ -6,8 +6,9 @@ Leaves out: sizes and states of the moment (stats.py).
 
 from __future__ import annotations
 
-import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from workbench.tiering.counting import Counting
 
 
 @dataclass(slots=True)
@@ -89,20 +90,8 @@ class Counts:
     blocks_recovered: int = 0
 
 
-class Counters:
+class Counters(Counting[Counts]):
     """The counters of one store; safe to use from several threads."""
 
     def __init__(self) -> None:
-        self._counts = Counts()
-        self._lock = threading.Lock()
-
-    def add(self, **steps: int) -> None:
-        """Count several things at one moment."""
-        with self._lock:
-            for name, step in steps.items():
-                setattr(self._counts, name, getattr(self._counts, name) + step)
-
-    def read(self) -> Counts:
-        """Return the counters as they are at one moment."""
-        with self._lock:
-            return replace(self._counts)
+        super().__init__(Counts())

@@ -24,12 +24,13 @@ from workbench.tiering.async_io.clock import Clock, RealClock
 from workbench.tiering.async_io.engine import Engine, Folder, StorageError
 from workbench.tiering.async_io.folder import RealFolder
 from workbench.tiering.closing import Closing
+from workbench.tiering.ssd_tier.arguments import checked_bytes, checked_key
 from workbench.tiering.ssd_tier.config import SsdTierConfig
 from workbench.tiering.ssd_tier.core import Core
 from workbench.tiering.ssd_tier.durability import conclude, flush
 from workbench.tiering.ssd_tier.errors import StoreForkedError
 from workbench.tiering.ssd_tier.flusher import Flusher
-from workbench.tiering.ssd_tier.frame import KEY_BYTES, Attributes
+from workbench.tiering.ssd_tier.frame import Attributes
 from workbench.tiering.ssd_tier.integrity import CheckReport, check_store
 from workbench.tiering.ssd_tier.layout import LOCK
 from workbench.tiering.ssd_tier.lock import FolderLock
@@ -142,7 +143,10 @@ class SsdTier(Closing):
         self._refuse_fork()
         core = self._core
         deadline = core.deadline(core.config.write_deadline_s)
-        offers = [Offer(_key(k), _bytes(value), attributes) for k, value, attributes in blocks]
+        offers = [
+            Offer(checked_key(k), checked_bytes(value), attributes)
+            for k, value, attributes in blocks
+        ]
         if core.closed:
             core.counters.add(puts=len(offers), puts_refused=len(offers))
             return [False] * len(offers)
@@ -200,7 +204,7 @@ class SsdTier(Closing):
         """Return whole frames, header and payload, as `get_many` returns payloads."""
         self._refuse_fork()
         core = self._core
-        keys = [_key(key) for key in keys]
+        keys = [checked_key(key) for key in keys]
         if buffers is not None and len(buffers) != len(keys):
             raise UsageError(f"{len(buffers)} buffers for {len(keys)} keys; give one for each")
         try:
@@ -218,25 +222,25 @@ class SsdTier(Closing):
         """Forget a block; return whether it was there. It never comes back after a `flush`."""
         self._refuse_fork()
         deadline = self._core.deadline(self._core.config.write_deadline_s)
-        _key(key)
+        checked_key(key)
         with self._core.writing(deadline) as granted:
             return granted and delete(self._core, key, deadline)
 
     def contains(self, key: bytes) -> bool:
         """Return whether a block is in the index; only a `get` proves that it can be had."""
         self._refuse_fork()
-        return not self._core.closed and _key(key) in self._core.index
+        return not self._core.closed and checked_key(key) in self._core.index
 
     def contains_all(self, keys: Iterable[bytes]) -> bool:
         """Return whether all of some blocks are in the index."""
         self._refuse_fork()
         index = self._core.index
-        return not self._core.closed and all(_key(key) in index for key in keys)
+        return not self._core.closed and all(checked_key(key) in index for key in keys)
 
     def stored_bytes(self, key: bytes) -> int | None:
         """Return the length of a block's stored bytes, None if it is not in the index."""
         self._refuse_fork()
-        entry = self._core.index.get(_key(key))
+        entry = self._core.index.get(checked_key(key))
         return None if entry is None else entry.stored_bytes
 
     # The store
@@ -315,16 +319,3 @@ def default_engine() -> Engine:
     from workbench.tiering.async_io.open_engine import open_engine
 
     return open_engine()
-
-
-def _key(key: bytes) -> bytes:
-    if len(key) != KEY_BYTES:
-        raise UsageError(f"a key of {len(key)} bytes does not fit; a key has {KEY_BYTES}")
-    return bytes(key)
-
-
-def _bytes(value: Buffer) -> memoryview:
-    view = memoryview(value)
-    if not view.c_contiguous:
-        raise UsageError("the value's bytes lie apart; give a contiguous copy")
-    return view.cast("B")

@@ -8,7 +8,10 @@ import pytest
 
 from tests.workbench.tiering.async_io.rings import wait_for
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="an eventfd is Linux's")
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux",
+    reason="eventfd, as the ring that it serves, is Linux's; the thread pool serves others",
+)
 
 if sys.platform == "linux":
     from workbench.tiering.async_io.teller import Teller
