@@ -1,7 +1,7 @@
-"""Say what a shared server costs and spares a fleet: memory, network and machines, by codec and size.
+"""Say what a shared server costs and spares a fleet: memory, network, machines, by codec and size.
 
-Follows: fleet_replay.py's counts on a real trace; a token's bytes are a stated model's, made smaller
-by what each codec reaches on the real model's own keys and values.
+Follows: fleet_replay.py's counts on a real trace; a token's bytes are a stated model's, made
+smaller by what each codec reaches on the real model's own keys and values.
 Leaves out: latency and queueing (network_hit.py has the time of one prefix).
 """
 
@@ -27,6 +27,8 @@ from workbench.tiering import compression
 from workbench.tiering.tiered_kv_cache import BlockLayout
 
 METRIC, LOCAL_ALONE = "fleet_hit_rate", "machines alone"
+# The codec that changes nothing is shown as what it then stores.
+SHOWN = {"none": "float16"}
 _KIB, _GIB = 1 << 10, 1 << 30
 _BITS = 8e-9
 _WINDOW_S = 60.0
@@ -70,9 +72,9 @@ class Fleet:
             f"assumed (parameters of this day): {self.machines} machines with "
             f"{self.local_gib:g} GiB for KV each, requests dealt out in turn, a server of "
             f"{self.shared_gib:g} GiB",
-            f"assumed: a model of {self.kv_kib_per_token:g} KiB of float16 KV a token (128 is Llama "
-            f"3.1 8B's), {self.prefill_tokens_s:,.0f} tokens/s of prefill a machine; local tiers "
-            "keep float16, a codec is only on the server",
+            f"assumed: a model of {self.kv_kib_per_token:g} KiB of float16 KV a token (128 is "
+            f"Llama 3.1 8B's), {self.prefill_tokens_s:,.0f} tokens/s of prefill a machine; local "
+            "tiers keep float16, a codec is only on the server",
             f"from the trace {trace.name}: {len(trace):,} requests over {hours:.2f} h, "
             f"{trace.input_tokens.mean():,.0f} tokens a prompt, blocks of {trace.block_tokens}; "
             "all tiers start empty, the least recently used goes first",
@@ -132,7 +134,7 @@ class FleetCost:
         moved, moved_peak = self._per_second(outcome.shared + outcome.computed)
         prefill = self.fleet.prefill_tokens_s
         return {
-            "server stores": "no server" if is_alone else name,
+            "server stores": "no server" if is_alone else SHOWN.get(name, name),
             "KiB a token": None if is_alone else self.fleet.kv_kib_per_token / ratio,
             "found locally": f"{outcome.rate(outcome.local):.1%}",
             "found on the server": f"{outcome.rate(outcome.shared):.1%}",
@@ -169,7 +171,7 @@ class FleetCost:
                 outcome = fleet_replay.replay(self.trace, local, blocks)
                 rates[name] = outcome.rate(outcome.local + outcome.shared)
             rows += [
-                metrics.rows(METRIC, "ratio", [rate], tier="network", case=case, variant=name)
+                metrics.rows(METRIC, "ratio", [rate], case=case, variant=SHOWN.get(name, name))
                 for name, rate in rates.items()
             ]
         return pl.concat(rows)

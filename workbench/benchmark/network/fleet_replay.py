@@ -1,7 +1,7 @@
 """Replay a trace through a fleet: each machine's own tiers, and one server that all of them share.
 
-Follows: SharedStore: what a machine has not is asked of the server, what neither has is computed and
-written to both; the server evicts the least recently used, as the embedded one does.
+Follows: SharedStore: what a machine has not is asked of the server, what neither has is computed
+and written to both; the server evicts the least recently used, as the embedded one does.
 Leaves out: time, and routing that knows who has what; requests are dealt out in turn.
 """
 

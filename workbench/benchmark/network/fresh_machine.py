@@ -90,9 +90,7 @@ def scratch_bytes(model: LlamaModel, n_tokens: int) -> int:
     return 4 * n_tokens * model.kv_geometry("float16").bytes_per_token + 256 * MIB
 
 
-def ask(
-    model: LlamaModel, cache: TieredKVCache, prompt: Sequence[int], n_tokens: int
-) -> Answer:
+def ask(model: LlamaModel, cache: TieredKVCache, prompt: Sequence[int], n_tokens: int) -> Answer:
     """Answer a prompt with so many tokens, and share its blocks afterwards."""
     digest, token_ids = hashlib.sha256(), []
     with Session(model, cache) as session:

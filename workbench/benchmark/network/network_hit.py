@@ -210,24 +210,23 @@ class _Asking:
         return run
 
 
-def shown_break_even(hits: NetworkHits, link_mbit_s: float) -> tuple[str, ...]:
+def break_even_notes(hits: NetworkHits, link_mbit_s: float) -> tuple[str, ...]:
     """Say where loading and computing take equally long."""
-    lines = []
-    for where, link in (("over loopback", None), (f"over {link_mbit_s:,} Mbit/s", link_mbit_s)):
-        tokens = hits.break_even_tokens(link)
-        shortest = min(hits.samples)
-        said = (
-            "computing again is sooner even for the longest prefix"
-            if tokens is None
-            else f"a hit is sooner from the shortest prefix on ({shortest} tokens): the break-even "
-            "lies below one block"
-            if tokens == shortest
-            else f"a hit is sooner from {tokens} tokens on"
-        )
-        lines.append(f"{where}: {said}")
     links = [hits.break_even_mbit_s(n_tokens) or np.inf for n_tokens in hits.samples]
-    lines.append(
-        f"break-even link: {min(links):,.0f} to {max(links):,.0f} Mbit/s, by prefix; on a slower "
-        "one computing again is sooner"
+    slow, fast = min(links), max(links)
+    of_links = f"{slow:,.0f}" if slow == fast else f"{slow:,.0f} to {fast:,.0f}"
+    return (
+        f"over loopback {_from_on(hits, None)}",
+        f"over {link_mbit_s:,} Mbit/s (calculated: the bytes' time on the link added) "
+        f"{_from_on(hits, link_mbit_s)}",
+        f"break-even link: {of_links} Mbit/s; over a slower one computing again is sooner",
     )
-    return tuple(lines)
+
+
+def _from_on(hits: NetworkHits, link_mbit_s: float | None) -> str:
+    tokens = hits.break_even_tokens(link_mbit_s)
+    if tokens is None:
+        return "computing again is sooner at every length measured: no break-even"
+    if tokens == min(hits.samples):
+        return f"a hit is sooner from {tokens} tokens on, the shortest prefix measured"
+    return f"a hit is sooner from {tokens} tokens on"

@@ -72,5 +72,7 @@ def sentence(found: list[Limit], died: ServerDied) -> str:
     if died.n_different:
         missed.append(f"{died.n_different} answers differ")
     if not missed:
-        return "A dead server costs only misses: every limit is held, every answer equal to the bit."
+        return (
+            "A dead server costs only misses: every limit is held, every answer equal to the bit."
+        )
     return f"Of what a dead server may cost, missed: {'; '.join(missed)}."

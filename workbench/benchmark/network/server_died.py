@@ -1,8 +1,9 @@
-"""The day the server died: answer requests while a network tier's server is killed, frozen, and back.
+"""The day the server died: answer requests while a network tier's server is killed and frozen.
 
 Follows: the real model; every request is asked on a machine that has never seen its prefix, so that
 it comes over the network or is computed. What each waited for the network is timed apart from its
-first logits, whose computing alone scatters by more. Answers are held against a run without the tier.
+first logits, whose computing alone scatters by more. Answers are held against those of a run
+without the tier.
 Leaves out: other faults (tests/workbench/tiering/distributed_tier), and many rounds
 (network_outage.py).
 """
@@ -46,7 +47,7 @@ _FLUSH_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class DiedPlan:
-    """Requests a phase, at least 4; tokens of the prefix, whole blocks of 64, and of each answer."""
+    """Requests a phase, at least 4; tokens of the prefix, whole blocks of 64; of each answer."""
 
     requests: int
     prefix_tokens: int

@@ -143,7 +143,7 @@ class _Arena:
         """Store blocks of one size everywhere, and give the cases that get them."""
         n, size = self._plan.n_blocks(kib), kib << 10
         blocks, room = (allocate(n * size).reshape(n, size) for _ in range(2))
-        fill_random(blocks.reshape(-1), self._rng)
+        fill_random(blocks.reshape(-1).data, self._rng)
         keys = [self._rng.bytes(32) for _ in range(n)]
         self._keep(keys, blocks)
         held = dict(zip(keys, blocks, strict=True))
@@ -195,9 +195,7 @@ class _Arena:
         return list(zip(names, lengths * len(keys), strict=True))
 
 
-def _copied(
-    held: Mapping[bytes, Bytes], keys: list[bytes], places: list[Bytes]
-) -> None:
+def _copied(held: Mapping[bytes, Bytes], keys: list[bytes], places: list[Bytes]) -> None:
     for key, place in zip(keys, places, strict=True):
         np.copyto(place, held[key])
 

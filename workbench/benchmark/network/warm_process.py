@@ -1,4 +1,4 @@
-"""Let one process's prefill warm another one: two runs of the command line, two folders, one server.
+"""Let one process's prefill warm another one: two commands, two folders, one server.
 
 Follows: `workbench generate --cache FOLDER --network URL`, as a person would type it; each process
 has a new folder, so that what the second one is spared came over the network.
@@ -7,10 +7,13 @@ Leaves out: starting Python and loading the model, which both processes do befor
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,7 +92,7 @@ def measure(model: str, store: Path, plan: ProcessesPlan) -> Processes:
     ------
     MediumError   if a process failed, or the two continue a text differently
 
-    Cost    two processes a pair, 2 s each once Numba has compiled.
+    Cost    two processes a pair, 4 s together once Numba has compiled.
     """
     text = embedded_text()
     pairs = []
@@ -101,10 +104,10 @@ def measure(model: str, store: Path, plan: ProcessesPlan) -> Processes:
         for number in range(plan.pairs):
             start = number * len(text) // plan.pairs
             prompt = text[start : start + plan.prompt_chars]
-            homes = [folder / f"{number}-{name}" for name in ("first", "second")]
-            first, second = (
-                run(model, prompt, plan.answer_tokens, home, server.url) for home in homes
-            )
+            options = _options(model, plan.answer_tokens, server.url)
+            first, second = answers(prompt, [[*options, str(folder / str(n))] for n in (1, 2)])
+            for n in (1, 2):
+                shutil.rmtree(folder / str(n), ignore_errors=True)
             if first.token_ids != second.token_ids:
                 raise MediumError("two processes continued a text differently; check the memory")
             pairs.append((first, second))
@@ -112,28 +115,46 @@ def measure(model: str, store: Path, plan: ProcessesPlan) -> Processes:
     return Processes(tuple(pairs))
 
 
-def run(model: str, prompt: str, n_tokens: int, home: Path, url: str) -> Told:
-    """Run one process to its end.
+def _options(model: str, n_tokens: int, url: str) -> list[str]:
+    asked = ["--model", model, "--prompt", "-", "--tokens", str(n_tokens), "--json"]
+    return ["generate", *asked, "--network", url, "--cache"]
+
+
+def answers(prompt: str, commands: Sequence[Sequence[str]]) -> list[Told]:
+    """Start several `workbench` at once, and give each the prompt once the one before has ended.
+
+    Until then a process has imported what it needs and waits for its standard input.
 
     Raises
     ------
-    MediumError   if it failed, with what it said last
+    MediumError   if one failed, with what it said last
     """
-    options = ["--model", model, "--prompt", "-", "--tokens", str(n_tokens), "--json"]
-    command = [sys.executable, "-m", "workbench", "generate", *options]
-    done = subprocess.run(
-        [*command, "--cache", str(home), "--network", url],
-        input=prompt,
-        capture_output=True,
+    with contextlib.ExitStack() as stack:
+        started = [_started(stack, command) for command in commands]
+        return [_told(process, prompt) for process in started]
+
+
+def _started(stack: contextlib.ExitStack, command: Sequence[str]) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "workbench", *command],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=_LIMIT_S,
         env={**os.environ, "WORKBENCH_PROGRESS": "none"},
-        check=False,
     )
-    if done.returncode:
-        said = (done.stderr or done.stdout).strip()[-_SHOWN_ERROR_CHARS:]
-        raise MediumError(f"`workbench generate` ended with {done.returncode}: {said}")
-    told = json.loads(done.stdout)
+    stack.enter_context(process)
+    # Whatever happens to the others: nobody waits for a prompt for ever.
+    stack.callback(process.kill)
+    return process
+
+
+def _told(process: subprocess.Popen[str], prompt: str) -> Told:
+    out, complaints = process.communicate(prompt, timeout=_LIMIT_S)
+    if process.returncode:
+        said = (complaints or out).strip()[-_SHOWN_ERROR_CHARS:]
+        raise MediumError(f"`workbench generate` ended with {process.returncode}: {said}")
+    told = json.loads(out)
     return Told(
         told["ttft_ms"], told["prompt_tokens"], told["resumed_tokens"], tuple(told["token_ids"])
     )
