@@ -140,9 +140,9 @@ class FleetCost:
             "found on the server": f"{outcome.rate(outcome.shared):.1%}",
             "server memory used, GiB": outcome.held_blocks * stored / _GIB,
             "network, Gbit/s": 0.0 if is_alone else moved * stored * _BITS,
-            "in the busiest minute": 0.0 if is_alone else moved_peak * stored * _BITS,
-            "machines that prefill takes": mean_s * tokens / prefill,
-            "at the peak": peak_s * tokens / prefill,
+            "in the busiest minute, Gbit/s": 0.0 if is_alone else moved_peak * stored * _BITS,
+            "prefill keeps busy, machines": mean_s * tokens / prefill,
+            "in the busiest minute, machines": peak_s * tokens / prefill,
         }
 
     def _per_second(self, blocks: Counts) -> tuple[float, float]:

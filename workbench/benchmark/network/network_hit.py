@@ -30,6 +30,8 @@ from workbench.tiering.memory import MIB
 HIT, COMPUTED = "hit from the network", "computed again"
 METRIC = "network_ttft"
 _BITS = 8e-6
+# A busy machine must not turn a slow block into a missing one.
+_PATIENCE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,11 @@ def _shared_tier(model: LlamaModel, n_tokens: int) -> Iterator[NetworkTier]:
     n_bytes = 2 * n_tokens * model.kv_geometry("float16").bytes_per_token
     with EmbeddedServer(256 * MIB + 2 * n_bytes) as server:
         config = NetworkTierConfig(
-            server.url, write_queue_bytes=64 * MIB + n_bytes, write_queue_blocks=4096
+            server.url,
+            connect_timeout_s=_PATIENCE_S,
+            op_timeout_s=_PATIENCE_S,
+            write_queue_bytes=64 * MIB + n_bytes,
+            write_queue_blocks=4096,
         )
         with NetworkTier.open(config, required=True) as network:
             yield network

@@ -24,7 +24,7 @@ import polars as pl
 
 from workbench.benchmark import metrics
 from workbench.benchmark.network.fresh_machine import Answer, ask, fresh_machine, scratch_bytes
-from workbench.benchmark.network.network_outage import said_once
+from workbench.benchmark.network.network_outage import FIRST, said_once
 from workbench.benchmark.progress import meter
 from workbench.benchmark.scratch_files import scratch_folder
 from workbench.benchmark.selection import real_text
@@ -47,7 +47,10 @@ _FLUSH_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class DiedPlan:
-    """Requests a phase, at least 4; tokens of the prefix, whole blocks of 64; of each answer."""
+    """Requests a phase, at least 4; tokens of the prefix, whole blocks of 64; of each answer.
+
+    Where a server is back, requests go on until it is seen again, and only then are counted.
+    """
 
     requests: int
     prefix_tokens: int
@@ -125,8 +128,8 @@ class ServerDied:
                     "hits": sum(one.outcome == HIT for one in some),
                     "first token, ms (median)": _median(1e3 * one.answer.ttft_s for one in some),
                     "waited for the network, ms (median)": _median(waits_ms),
-                    "first three, ms (worst)": max(waits_ms[:3]),
-                    "later, ms (worst)": max(waits_ms[3:]),
+                    "first three, ms (worst)": max(waits_ms[:FIRST]),
+                    "later, ms (worst)": max(waits_ms[FIRST:]),
                     "seen again after, s": self.seen_again_s.get(phase),
                 }
             )
@@ -147,7 +150,7 @@ def measure(model_path: Path, store: Path, plan: DiedPlan) -> ServerDied:
     ------
     TimeoutError   if the tier had not found the server ten seconds after its phase
 
-    Cost    ``6 * requests`` answers, of which two phases' are hits, and 0.3 s.
+    Cost    ``6 * requests`` answers, half of them hits, and 1 s of misses each time it comes back.
     """
     prompt = real_text.token_ids(model_path, plan.prefix_tokens + 1, 1)
     n_tokens = len(prompt) + plan.answer_tokens
@@ -163,6 +166,7 @@ def measure(model_path: Path, store: Path, plan: DiedPlan) -> ServerDied:
             served = []
             for number, phase in enumerate(PHASES, 2):
                 day.begin(phase)
+                served += day.served_until_seen(phase)
                 served += [day.served(phase) for _ in range(plan.requests)]
                 on_phase(number)
         return ServerDied(tuple(served), tuple(without), day.seen_again_s())
@@ -239,6 +243,14 @@ class _Day:
     def seen_again_s(self) -> dict[str, float]:
         """Return how long after each return of the server the tier asked it again."""
         return {phase: seen.result() for phase, seen in self._seen_again.items()}
+
+    def served_until_seen(self, phase: str) -> list[Served]:
+        """Serve requests until the tier asks a server again that is back."""
+        found: list[Served] = []
+        seen = self._seen_again.get(phase)
+        while seen is not None and not seen.done():
+            found.append(self.served(phase))
+        return found
 
     def served(self, phase: str) -> Served:
         """Serve one request."""

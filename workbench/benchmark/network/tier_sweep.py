@@ -254,9 +254,9 @@ def _table(rows: pl.DataFrame) -> pl.DataFrame:
                 "GB/s": rate,
                 "ceiling, GB/s": most,
                 "of ceiling": None if most is None else f"{rate / most:.0%}",
-                "one block, us": found[LATENCY, True],
-                "ceiling, us": found.get((LATENCY, False)),
-                "ceiling": CEILINGS[str(tier)],
+                "one block, µs": found[LATENCY, True],
+                "its ceiling, µs": found.get((LATENCY, False)),
+                "held against": CEILINGS[str(tier)],
             }
         )
     order = pl.col("tier").replace_strict({name: at for at, name in enumerate(TIERS.values())})
@@ -266,8 +266,8 @@ def _table(rows: pl.DataFrame) -> pl.DataFrame:
 def _notes(plan: TierSweepPlan) -> tuple[str, ...]:
     without = () if fio.available() else (f"no ceiling of the SSD: {fio.ENABLE}",)
     return (
-        f"{plan.round_mib} MiB of random blocks a case and round, medians of {plan.rounds} rounds; "
-        "checksums of blocks from the SSD and the network are verified, those of memory are not",
+        f"{plan.round_mib} MiB of random blocks a case and round; rounds: {plan.rounds}, medians "
+        "shown; checksums of blocks from the SSD and the network are verified",
         f"fio: median latency at depth 1, rate at depth {FIO_DEPTH}; socket: GETs whose length is "
         "known beforehand, into the same memory, nothing verified",
         *without,
