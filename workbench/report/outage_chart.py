@@ -134,7 +134,7 @@ def _level(panel: _Panel) -> alt.LayerChart:
     base = alt.Chart(pl.DataFrame({"at": [panel.level_ms], "text": [text]})).encode(alt.Y("at:Q"))
     name = base.mark_text(align="left", baseline="middle", dx=8)
     rule = base.mark_rule(strokeDash=[6, 4], strokeWidth=1.5)
-    return rule + name.encode(x=alt.value(WIDTH - _SIDE_PIXELS), text="text:N")
+    return rule + name.encode(x=alt.value("width"), text="text:N")
 
 
 def _events(found: pl.DataFrame, *, named: bool) -> alt.LayerChart:

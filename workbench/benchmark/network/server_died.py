@@ -43,6 +43,7 @@ TTFT, WAIT, WITHOUT = "outage_ttft", "outage_wait", "outage_without_tier"
 HIT, MISS = "hit", "miss"
 _GIVE_UP_S = 10.0
 _FLUSH_S = 1.0
+_WITHOUT_A_PHASE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,7 @@ def measure(model_path: Path, store: Path, plan: DiedPlan) -> ServerDied:
     ------
     TimeoutError   if the tier had not found the server ten seconds after its phase
 
-    Cost    ``6 * requests`` answers, half of them hits, and 1 s of misses each time it comes back.
+    Cost    ``5 * requests + 10`` answers, half of them hits, and 1 s of misses at each return.
     """
     prompt = real_text.token_ids(model_path, plan.prefix_tokens + 1, 1)
     n_tokens = len(prompt) + plan.answer_tokens
@@ -160,11 +161,11 @@ def measure(model_path: Path, store: Path, plan: DiedPlan) -> ServerDied:
         folder = stack.enter_context(scratch_folder(store, "server-died", n_bytes))
         stack.enter_context(said_once())
         day = _Day(stack, model, folder, prompt, plan.answer_tokens)
-        with meter("the day the server died", 1 + len(PHASES)) as on_phase:
-            without = [day.ask(None) for _ in range(plan.requests)]
-            on_phase(1)
-            served = []
-            for number, phase in enumerate(PHASES, 2):
+        without, served = [], []
+        with meter("the day the server died", len(PHASES)) as on_phase:
+            for number, phase in enumerate(PHASES, 1):
+                # Before each phase, as a machine that drifts should do so for both.
+                without += [day.ask(None) for _ in range(_WITHOUT_A_PHASE)]
                 day.begin(phase)
                 served += day.served_until_seen(phase)
                 served += [day.served(phase) for _ in range(plan.requests)]
