@@ -22,9 +22,9 @@ from workbench.benchmark.paired import Case, Samples, interleave
 from workbench.benchmark.progress import meter
 from workbench.benchmark.scratch_files import scratch_folder
 from workbench.benchmark.statistics import Ratio
-from workbench.inference.session import Session
 from workbench.tiering.memory import MIB
 from workbench.tiering.unified_tier.load_or_recompute import Choice, LoadOrRecompute, Way
+from workbench.tiering.unified_tier.session import Session
 
 LOAD, RECOMPUTE, BOTH, CHOSEN = "always load", "always recompute", "from both ends", "chosen"
 WAYS: Mapping[str, Way | None] = {

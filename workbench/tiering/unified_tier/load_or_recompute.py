@@ -1,7 +1,7 @@
 """Decide for a cold prefix: load it, compute it again, or both from either end.
 
 Follows: Cake (Jin et al., 2024); costs are learnt from this machine's own loads and prefills.
-Leaves out: carrying it out (workbench/inference/filling.py).
+Leaves out: carrying it out (unified_tier/filling.py).
 """
 
 from __future__ import annotations

@@ -20,7 +20,6 @@ from tests.workbench.tiering.tiered_kv_cache.caches import config, ssd_on
 from workbench import paths
 from workbench.errors import UsageError
 from workbench.inference.llama import LlamaModel
-from workbench.inference.session import Session
 from workbench.tiering.async_io.engine import StorageError
 from workbench.tiering.distributed_tier import NetworkTier
 from workbench.tiering.kv_geometry import KVGeometry
@@ -28,6 +27,7 @@ from workbench.tiering.ssd_tier import Attributes, SsdTier, SsdTierConfig
 from workbench.tiering.tiered_kv_cache import CacheConfig, TieredKVCache
 from workbench.tiering.tiered_kv_cache.block_key import frame_key
 from workbench.tiering.tiered_kv_cache.shared_store import SharedStore
+from workbench.tiering.unified_tier.session import Session
 
 MIB = 1 << 20
 KEYS = [bytes([number]) * 32 for number in range(1, 7)]

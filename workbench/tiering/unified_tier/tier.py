@@ -1,0 +1,192 @@
+"""The library's door: one object that opens all tiers, serves a model and keeps its sessions.
+
+Follows: one configuration, one budget; a tier that fails below is misses, never an error.
+Leaves out: the model itself, which only has to be what served_model.py says.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from functools import partial
+
+from workbench.errors import UsageError
+from workbench.tiering import eviction, write_policy
+from workbench.tiering.async_io.engine import Engine
+from workbench.tiering.closing import Closing
+from workbench.tiering.tiered_kv_cache import BlockLayout, CacheConfig, TieredKVCache
+from workbench.tiering.unified_tier.config import UnifiedTierConfig
+from workbench.tiering.unified_tier.load_or_recompute import LoadOrRecompute
+from workbench.tiering.unified_tier.lower_tiers import open_lower
+from workbench.tiering.unified_tier.ram_plan import RamPlan, bytes_of_tokens
+from workbench.tiering.unified_tier.served_model import ServedModel
+from workbench.tiering.unified_tier.session import Hooks, Session
+from workbench.tiering.unified_tier.session_book import SessionBook
+
+
+class UnifiedTier(Closing):
+    """All tiers of one process, for one model. Sessions of one model are for one thread at a time.
+
+    Attributes
+    ----------
+    config : UnifiedTierConfig
+    """
+
+    def __init__(self, config: UnifiedTierConfig, *, engine: Engine | None = None) -> None:
+        """Open the tiers below memory; memory for keys and values is taken by `serve`.
+
+        Parameters
+        ----------
+        engine : Engine or None   reads and writes the folder, and stays open; None: the best
+
+        Raises
+        ------
+        UsageError         if the key is no good, or the budget too small
+        StorageError       if the folder cannot be opened, such as while another process has it
+        NetworkTierError   if the server refuses us; one that is not there is only misses
+        """
+        self.config = config
+        self._plan = RamPlan.of(config)
+        self._sessions: set[Session] = set()
+        self._names: set[str] = set()
+        self._model: ServedModel | None = None
+        self._cache: TieredKVCache | None = None
+        self._book: SessionBook | None = None
+        self._chooser: LoadOrRecompute | None = None
+        self._closed = False
+        with contextlib.ExitStack() as undo:
+            self._lower = open_lower(config, self._plan, undo, engine)
+            self._open = undo.pop_all()
+
+    # Serving
+
+    def serve(self, model: ServedModel) -> None:
+        """Take memory for a model's keys and values; what earlier runs kept of them is found.
+
+        Parameters
+        ----------
+        model : ServedModel   stays the caller's to close, after this
+
+        Raises
+        ------
+        UsageError   if a model is served already, or the budget is too small for this one
+        """
+        self._require_open()
+        if self._model is not None:
+            raise UsageError("a model is served already; open another UnifiedTier for another one")
+        layout = BlockLayout(model.kv_geometry(self.config.dtype))
+        ssd, network, tenant = self._lower
+        self._cache = self._open.enter_context(
+            TieredKVCache(
+                self._cache_config(layout),
+                ssd,
+                network=network,
+                fingerprint=model.fingerprint,
+                tenant=tenant,
+            )
+        )
+        model.use_cache(self._cache.layout)
+        if ssd is not None:
+            self._book = SessionBook(ssd, model.fingerprint, tenant)
+        if self.config.resume == "adaptive":
+            self._chooser = LoadOrRecompute(layout.geometry.bytes_per_token)
+        self._model = model
+
+    def _cache_config(self, layout: BlockLayout) -> CacheConfig:
+        shared = self._plan.shared_bytes
+        config = self.config
+        return CacheConfig(
+            layout.geometry,
+            bytes_of_tokens(layout, config.hot_tokens) if shared is None else shared,
+            policy=partial(eviction.create, config.eviction),
+            write=partial(write_policy.create, config.write),
+            codec=config.codec,
+            staging_bytes=self._plan.staging_bytes or 1,
+        )
+
+    @property
+    def cache(self) -> TieredKVCache:
+        """Return the cache of the served model.
+
+        Raises
+        ------
+        UsageError   if none is served
+        """
+        self._require_open()
+        if self._cache is None:
+            raise UsageError("no model is served yet; call serve(model) first")
+        return self._cache
+
+    # Sessions
+
+    def session(self, name: str | None = None) -> Session:
+        """Return a text to be fed with tokens; close it when it is not needed any more.
+
+        A named one goes on where the last one of that name ended, even after a restart: it is
+        persisted when it is closed. If the tiers have forgotten it, it is empty.
+
+        Raises
+        ------
+        UsageError   if no model is served, the name is open already, or there is no folder for it
+        """
+        cache = self.cache
+        assert self._model is not None
+        token_ids = [] if name is None else self._recalled(name)
+        session = Session(
+            self._model,
+            cache,
+            self.config.deadline_s,
+            self._chooser,
+            self._hooks(name),
+            token_ids,
+        )
+        self._sessions.add(session)
+        if name is not None:
+            self._names.add(name)
+        return session
+
+    def _hooks(self, name: str | None) -> Hooks:
+        closed = partial(self._ended, name)
+        if name is None:
+            return Hooks(closed=closed)
+        return Hooks(closed=closed, keep=partial(self._keep, name), keeps=True)
+
+    def forget(self, name: str) -> bool:
+        """Forget a named session; return whether there was one. Blocks go when they are evicted."""
+        return self._book_of(name).forget(name)
+
+    def _recalled(self, name: str) -> list[int]:
+        if name in self._names:
+            raise UsageError(
+                f"the session {name!r} is open already; close it, or take another name"
+            )
+        return self._book_of(name).read(name) or []
+
+    def _book_of(self, name: str) -> SessionBook:
+        self._require_open()
+        if self._book is None:
+            raise UsageError(
+                f"the session {name!r} cannot be kept: there is no folder, or no model is served; "
+                "give ssd_folder and call serve(model), or leave the name away"
+            )
+        return self._book
+
+    def _keep(self, name: str, token_ids: list[int]) -> bool:
+        return self._book_of(name).write(name, token_ids)
+
+    def _ended(self, name: str | None, session: Session) -> None:
+        self._sessions.discard(session)
+        if name is not None:
+            self._names.discard(name)
+
+    def close(self) -> None:
+        """End open sessions, write what waits, let go of everything; twice is harmless."""
+        if self._closed:
+            return
+        for session in list(self._sessions):
+            session.close()
+        self._closed = True
+        self._open.close()
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise UsageError("the tiers are closed; open another UnifiedTier")
