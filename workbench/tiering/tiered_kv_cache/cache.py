@@ -234,6 +234,33 @@ class TieredKVCache(Closing):
             for key in self._pinned.pop(name):
                 self._core.directory.claims.unpin(key)
 
+    def set_hot_budget(self, n_bytes: int) -> int:
+        """Keep hot blocks within another number of bytes; return the bytes that they have now.
+
+        That is more than was asked for while blocks that may not leave, or wait to be written, are
+        in the way: slots are given back as they free, and never given out again. What was given
+        back the system has (Linux), but for the rounding to pages.
+
+        Raises
+        ------
+        UsageError   if it is not within two blocks (one without an SSD tier) .. ``max_hot_bytes``
+        """
+        self._require_open()
+        core, size = self._core, self.layout.block_bytes
+        least, most = core.min_slots * size, core.slab.nbytes
+        if not least <= n_bytes <= most:
+            raise UsageError(
+                f"a hot budget of {n_bytes:,} bytes is not within {least:,}..{most:,}; open the "
+                "cache with another max_hot_bytes"
+            )
+        core.limit(n_bytes // size)
+        return core.hot_bytes
+
+    @property
+    def hot_bytes(self) -> int:
+        """Return the memory that hot blocks may take now."""
+        return self._core.hot_bytes
+
     def drain(self, timeout_s: float = 60.0) -> bool:
         """Wait until all that is to be written behind was; return whether it was, in time."""
         behind = self._core.behind

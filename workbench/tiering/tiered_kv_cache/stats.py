@@ -33,14 +33,17 @@ class CacheStats:
     ssd_written_bytes, ssd_read_bytes                 of whole blocks written; of frames read; as
                                                       the codec stores them
     cold_frames_undecoded                             read whole, but not what the codec writes
+    cold_wait_seconds                                 that attention waited for cold blocks
     sequences, sequence_position                      open ones; their tokens
     hot_blocks, hot_tokens                            sealed and in memory
+    hot_blocks_used                                   of them, what open sequences are made of; the
+                                                      others are the prompt cache
     open_blocks, leaving_blocks, free_slots           being filled; waiting to be written; unused
     hot_capacity_blocks                               the high watermark
     writes_waiting                                    blocks in the writer's queue
     cold_blocks, cold_blocks_unread                   whole blocks' worth of frames on the SSD tier,
                                                       and those that were never read back
-    hot_bytes, staging_bytes                          memory taken
+    hot_bytes, staging_bytes                          memory granted; taken
     """
 
     lookups: int
@@ -65,10 +68,12 @@ class CacheStats:
     ssd_written_bytes: int
     ssd_read_bytes: int
     cold_frames_undecoded: int
+    cold_wait_seconds: float
     sequences: int
     sequence_position: int
     hot_blocks: int
     hot_tokens: int
+    hot_blocks_used: int
     open_blocks: int
     leaving_blocks: int
     free_slots: int
@@ -125,10 +130,12 @@ def gather(core: Core) -> CacheStats:
             ssd_written_bytes=behind.cold.written_bytes if behind else 0,
             ssd_read_bytes=behind.cold.read_bytes if behind else 0,
             cold_frames_undecoded=behind.cold.undecoded if behind else 0,
+            cold_wait_seconds=behind.staging.waited_s if behind else 0.0,
             sequences=len(core.sequences),
             sequence_position=sum(sequence.n_tokens for sequence in core.sequences),
             hot_blocks=directory.hot_blocks,
             hot_tokens=directory.hot_blocks * size,
+            hot_blocks_used=directory.hot_blocks_used,
             open_blocks=directory.open_blocks,
             leaving_blocks=directory.leaving_blocks,
             free_slots=len(directory.slots),
@@ -136,6 +143,6 @@ def gather(core: Core) -> CacheStats:
             writes_waiting=behind.writer.n_waiting if behind else 0,
             cold_blocks=behind.cold.blocks if behind else 0,
             cold_blocks_unread=behind.cold.blocks_unread if behind else 0,
-            hot_bytes=core.slab.nbytes,
+            hot_bytes=core.hot_bytes,
             staging_bytes=behind.staging.memory.nbytes if behind else 0,
         )
