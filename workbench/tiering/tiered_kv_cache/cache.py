@@ -257,6 +257,11 @@ class TieredKVCache(Closing):
         return core.hot_bytes
 
     @property
+    def has_cold_tier(self) -> bool:
+        """Return whether blocks can leave memory without being forgotten."""
+        return self._core.behind is not None
+
+    @property
     def hot_bytes(self) -> int:
         """Return the memory that hot blocks may take now."""
         return self._core.hot_bytes

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 MIB = 1 << 20
 # A frame of ten layers of a 70B model is a sixth of it.
 _MAX_FRAME_BYTES = 16 * MIB
+_LEAST_SEGMENT_BYTES = 4 * MIB
+_LEAST_SSD_BYTES = 16 * MIB
 Size = Annotated[int, BeforeValidator(parse_size), Field(ge=1)]
 Frac = Annotated[float, Field(ge=0, le=1)]
 Home = Annotated[Path, BeforeValidator(lambda said: Path(said).expanduser())]
@@ -157,6 +159,7 @@ class UnifiedTierConfig(BaseModel):
         both = {"ram_bytes", "hot_tokens"} <= self.model_fields_set and self.ram_bytes is not None
         rules = [
             ("hot_tokens", not both, "ram_bytes says how much memory there is; give one of both"),
+            ("ssd_bytes", self.ssd_bytes >= _LEAST_SSD_BYTES, f"at least {_LEAST_SSD_BYTES:,}"),
             ("kv_min_frac", self.kv_min_frac <= self.kv_max_frac, "at most kv_max_frac"),
             ("kv_max_frac", self.kv_max_frac > 0, "above 0, or nothing could be kept"),
         ]
@@ -193,4 +196,7 @@ class UnifiedTierConfig(BaseModel):
 
     def ssd_config(self, pool_bytes: int) -> SsdTierConfig:
         """Return the SSD tier's part."""
-        return SsdTierConfig(self.ssd_bytes, pool_bytes=pool_bytes)
+        # Eight segments at least: one that is reclaimed must not be a third of a small store.
+        eighth = 1 << (self.ssd_bytes // 8).bit_length() - 1
+        segment_bytes = min(64 * MIB, max(_LEAST_SEGMENT_BYTES, eighth))
+        return SsdTierConfig(self.ssd_bytes, segment_bytes, pool_bytes=pool_bytes)

@@ -49,25 +49,24 @@ class RamPlan:
 
         Raises
         ------
-        UsageError   if the buffers alone take the whole budget
+        UsageError   if the network tier alone takes the whole budget
         """
-        most = _POOL_BYTES if config.ram_bytes is None else config.ram_bytes // _PARTS
-        has_ssd = config.ssd_folder is not None
-        staging = min(_STAGING_BYTES, most) * has_ssd
-        pool = min(_POOL_BYTES, most) * has_ssd
         network = 0
         if config.network_url is not None:
             network = config.network_queue_bytes + NETWORK_POOL_BYTES
+        has_ssd = config.ssd_folder is not None
         if config.ram_bytes is None:
-            return cls(staging, pool, network, None)
-        shared = config.ram_bytes - staging - pool - network
-        if shared <= 0:
+            return cls(_STAGING_BYTES * has_ssd, _POOL_BYTES * has_ssd, network, None)
+        left = config.ram_bytes - network
+        if left < _PARTS:
             raise UsageError(
-                f"ram_bytes={config.ram_bytes:,}: {shown_size(staging + pool)} of it are buffers "
-                f"of the SSD tier and {shown_size(network)} of the network tier, which leaves "
-                "nothing; raise it, or lower network_queue_bytes"
+                f"ram_bytes={config.ram_bytes:,}: {shown_size(network)} of it are the network "
+                "tier's queue and buffers, which leaves nothing; raise it, or lower "
+                "network_queue_bytes"
             )
-        return cls(staging, pool, network, shared)
+        staging = min(_STAGING_BYTES, left // _PARTS) * has_ssd
+        pool = min(_POOL_BYTES, left // _PARTS) * has_ssd
+        return cls(staging, pool, network, left - staging - pool)
 
     @property
     def buffers_bytes(self) -> int:

@@ -28,6 +28,7 @@ class Hooks:
     Attributes
     ----------
     waited : callable    told the seconds that a load of keys and values took
+    feeding : callable   told how many tokens a `feed` adds, before its pass
     fed : callable       told how many tokens a `feed` computed, after it, between two passes
     keep : callable      writes the text's record down, once its blocks are; returns whether it did
     keeps : bool         whether closing persists the text
@@ -35,7 +36,8 @@ class Hooks:
     """
 
     waited: Callable[[float], None] = lambda seconds: None
-    fed: Callable[[int], None] = lambda n_tokens: None
+    feeding: Callable[[int], None] = lambda n_tokens: None
+    fed: Callable[[int], object] = lambda n_tokens: None
     keep: Callable[[list[int]], bool] = lambda token_ids: True
     keeps: bool = False
     closed: Callable[[Session], None] = lambda session: None
@@ -102,6 +104,8 @@ class Session(Closing):
         n_before = len(self._text)
         self._text += token_ids
         try:
+            n_new = len(self._text) if self._sequence is None else len(token_ids)
+            self._hooks.feeding(n_new)
             if self._sequence is None:
                 # The last token is computed in any case, as its logits are not cached.
                 self._sequence = self._resume(self._text[:-1])

@@ -7,6 +7,7 @@ Leaves out: the model itself, which only has to be what served_model.py says.
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from functools import partial
 
 from workbench.errors import UsageError
@@ -14,13 +15,20 @@ from workbench.tiering import eviction, write_policy
 from workbench.tiering.async_io.engine import Engine
 from workbench.tiering.closing import Closing
 from workbench.tiering.tiered_kv_cache import BlockLayout, CacheConfig, TieredKVCache
+from workbench.tiering.unified_tier.balance import Balance, granted_to_weights
 from workbench.tiering.unified_tier.config import UnifiedTierConfig
 from workbench.tiering.unified_tier.load_or_recompute import LoadOrRecompute
 from workbench.tiering.unified_tier.lower_tiers import open_lower
 from workbench.tiering.unified_tier.ram_plan import RamPlan, bytes_of_tokens
-from workbench.tiering.unified_tier.served_model import ServedModel
+from workbench.tiering.unified_tier.served_model import AdjustableWeights, ServedModel
 from workbench.tiering.unified_tier.session import Hooks, Session
 from workbench.tiering.unified_tier.session_book import SessionBook
+from workbench.tiering.unified_tier.split import Split
+
+# KV's least, whatever its share: a batch of tokens is computed at once.
+LEAST_BLOCKS = 8
+# Memory moves between weights and KV in such parts of what they share.
+SPLIT_STEPS = 16
 
 
 class UnifiedTier(Closing):
@@ -52,6 +60,7 @@ class UnifiedTier(Closing):
         self._cache: TieredKVCache | None = None
         self._book: SessionBook | None = None
         self._chooser: LoadOrRecompute | None = None
+        self._balance: Balance | None = None
         self._closed = False
         with contextlib.ExitStack() as undo:
             self._lower = open_lower(config, self._plan, undo, engine)
@@ -75,9 +84,10 @@ class UnifiedTier(Closing):
             raise UsageError("a model is served already; open another UnifiedTier for another one")
         layout = BlockLayout(model.kv_geometry(self.config.dtype))
         ssd, network, tenant = self._lower
+        split = self._begin_split(model, layout)
         self._cache = self._open.enter_context(
             TieredKVCache(
-                self._cache_config(layout),
+                self._cache_config(layout, split),
                 ssd,
                 network=network,
                 fingerprint=model.fingerprint,
@@ -89,14 +99,43 @@ class UnifiedTier(Closing):
             self._book = SessionBook(ssd, model.fingerprint, tenant)
         if self.config.resume == "adaptive":
             self._chooser = LoadOrRecompute(layout.geometry.bytes_per_token)
+        if split is not None and self._plan.shared_bytes is not None:
+            assert isinstance(model, AdjustableWeights)
+            self._balance = Balance(model, self._cache, split, self._plan.shared_bytes)
         self._model = model
 
-    def _cache_config(self, layout: BlockLayout) -> CacheConfig:
+    def _begin_split(self, model: ServedModel, layout: BlockLayout) -> Split | None:
+        """Divide memory for a start; None: weights have no budget, so KV has all that is shared.
+
+        Raises
+        ------
+        UsageError   if the weights do not run with what is left
+        """
+        shared = self._plan.shared_bytes
+        if shared is None or not isinstance(model, AdjustableWeights):
+            return None
+        size = layout.block_bytes
+        least = max(int(shared * self.config.kv_min_frac), LEAST_BLOCKS * size)
+        most = max(int(shared * self.config.kv_max_frac), least)
+        if most > shared:
+            raise UsageError(
+                f"{shared:,} bytes of ram_bytes are left for weights and KV, which alone needs "
+                f"{least:,} ({LEAST_BLOCKS} blocks); raise it"
+            )
+        split = Split(least, most, shared - model.weights_bytes, max(size, shared // SPLIT_STEPS))
+        weights = min(shared - split.kv_bytes, model.weights_bytes)
+        if granted_to_weights(model) != weights:
+            model.set_weights_budget(weights)
+        return split
+
+    def _cache_config(self, layout: BlockLayout, split: Split | None) -> CacheConfig:
         shared = self._plan.shared_bytes
         config = self.config
+        hot = bytes_of_tokens(layout, config.hot_tokens) if shared is None else shared
         return CacheConfig(
             layout.geometry,
-            bytes_of_tokens(layout, config.hot_tokens) if shared is None else shared,
+            hot if split is None else split.kv_bytes,
+            max_hot_bytes=None if split is None else split.most_bytes,
             policy=partial(eviction.create, config.eviction),
             write=partial(write_policy.create, config.write),
             codec=config.codec,
@@ -145,10 +184,11 @@ class UnifiedTier(Closing):
         return session
 
     def _hooks(self, name: str | None) -> Hooks:
-        closed = partial(self._ended, name)
-        if name is None:
-            return Hooks(closed=closed)
-        return Hooks(closed=closed, keep=partial(self._keep, name), keeps=True)
+        hooks = Hooks(closed=partial(self._ended, name))
+        if self._balance is not None:
+            balance = self._balance
+            hooks = replace(hooks, waited=balance.waited, feeding=balance.feeding, fed=balance.fed)
+        return hooks if name is None else replace(hooks, keep=partial(self._keep, name), keeps=True)
 
     def forget(self, name: str) -> bool:
         """Forget a named session; return whether there was one. Blocks go when they are evicted."""

@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from workbench.errors import UsageError
+from workbench.tiering.ssd_tier.layout import Layout
 from workbench.tiering.unified_tier import UnifiedTierConfig
 
 SECRETS = {"network_url": "valkey://me:" + "hush@cache:6379", "tenant": "hush"}
@@ -42,7 +43,10 @@ def test_all_problems_are_named_at_once_with_value_and_fix():
     assert len(found) == len(starts)
 
 
-@pytest.mark.parametrize("settings", [{"ram_bytes": 1 << 30, "hot_tokens": 5}, {"kv_max_frac": 0}])
+@pytest.mark.parametrize(
+    "settings",
+    [{"ram_bytes": 1 << 30, "hot_tokens": 5}, {"kv_max_frac": 0}, {"ssd_bytes": (16 << 20) - 1}],
+)
 def test_what_does_not_go_together_is_refused(settings):
     assert problems(**settings)
 
@@ -63,18 +67,18 @@ def test_it_does_not_change():
 
 def test_code_toml_and_environment_say_the_same(tmp_path):
     (tmp_path / "tiers.toml").write_text(
-        'ram_bytes = "2 GiB"\nssd_folder = "store"\nssd_bytes = 1_000_000\ndeadline_s = 0.5\n'
+        'ram_bytes = "2 GiB"\nssd_folder = "store"\nssd_bytes = 100_000_000\ndeadline_s = 0.5\n'
     )
     environ = {
         "WORKBENCH_TIER_RAM_BYTES": "2 GiB",
         "WORKBENCH_TIER_SSD_FOLDER": "store",
-        "WORKBENCH_TIER_SSD_BYTES": "1000000",
+        "WORKBENCH_TIER_SSD_BYTES": "100000000",
         "WORKBENCH_TIER_DEADLINE_S": "0.5",
         "WORKBENCH_TIER_CODEC": "",
         "PATH": "/bin",
     }
     in_code = UnifiedTierConfig(
-        ram_bytes=2 << 30, ssd_folder="store", ssd_bytes=1_000_000, deadline_s=0.5
+        ram_bytes=2 << 30, ssd_folder="store", ssd_bytes=100_000_000, deadline_s=0.5
     )
     assert UnifiedTierConfig.from_toml(tmp_path / "tiers.toml") == in_code
     assert UnifiedTierConfig.from_environment(environ) == in_code
@@ -97,3 +101,10 @@ def test_variables_that_mean_nothing_are_refused():
 
 def test_a_home_folder_is_found():
     assert "~" not in str(UnifiedTierConfig(ssd_folder="~/kv").ssd_folder)
+
+
+@pytest.mark.parametrize("ssd_bytes", [16 << 20, 100_000_000, 1 << 30, 50 << 30])
+def test_a_store_of_any_size_has_segments_enough(ssd_bytes):
+    config = UnifiedTierConfig(ssd_bytes=ssd_bytes).ssd_config(1 << 20)
+    assert Layout.of(config).limit_bytes <= ssd_bytes
+    assert config.segment_bytes <= 64 << 20

@@ -19,13 +19,13 @@ def test_the_parts_are_the_budget(ram, network, folder):
         return
     plan = RamPlan.of(UnifiedTierConfig(ram_bytes=ram, ssd_folder=folder, **network))
     assert plan.buffers_bytes + plan.shared_bytes == ram
-    assert plan.shared_bytes >= ram // 2
+    assert plan.shared_bytes >= (ram - plan.network_bytes) // 2
     assert (plan.pool_bytes == 0) == (folder is None)
 
 
 def test_a_budget_that_buffers_use_up_is_refused_with_its_parts():
     config = UnifiedTierConfig(ram_bytes="90 MiB", ssd_folder="s", network_url="valkey://h")
-    with pytest.raises(UsageError, match="128 MiB of the network tier"):
+    with pytest.raises(UsageError, match="128 MiB of it are the network"):
         RamPlan.of(config)
 
 
