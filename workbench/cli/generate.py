@@ -45,6 +45,12 @@ ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", help="TOML file of the tiers; options come before it."),
 ]
+MetricsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--metrics-port", min=0, max=65535, help="Serve /metrics and /health on 127.0.0.1; 0: any."
+    ),
+]
 ChatFlag = Annotated[bool, typer.Option("--chat", help="Put the prompt in the chat template.")]
 TemperatureOption = Annotated[float, typer.Option(help="0: the best token always.")]
 TopKOption = Annotated[int, typer.Option(help="Draw among the k best; 0: all.")]
@@ -64,6 +70,7 @@ def command(
     network: NetworkOption = None,
     kv: DtypeOption = None,
     config: ConfigOption = None,
+    metrics_port: MetricsOption = None,
     chat: ChatFlag = False,
     temperature: TemperatureOption = 0.0,
     top_k: TopKOption = 0,
@@ -97,6 +104,8 @@ def command(
         chat=chat,
         sampling=Sampling(temperature, top_k, top_p, seed),
         tiers=tiers,
+        metrics_port=metrics_port,
+        on_metrics=lambda url: typer.echo(f"{url}/metrics", err=True),
     )
     result = generate_text(request, (lambda piece: None) if json else _show)
     if json:

@@ -35,6 +35,8 @@ class TextRequest:
     chat : bool              put the prompt in the model's chat template, as the user's turn
     sampling : Sampling
     tiers : UnifiedTierConfig
+    metrics_port : int or None   serve the tiers' numbers there meanwhile; 0: on any port
+    on_metrics : callable        told their address
     """
 
     model: str
@@ -44,6 +46,8 @@ class TextRequest:
     chat: bool = False
     sampling: Sampling = field(default_factory=Sampling)
     tiers: UnifiedTierConfig = field(default_factory=UnifiedTierConfig)
+    metrics_port: int | None = None
+    on_metrics: Callable[[str], None] = lambda url: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,7 @@ def generate_text(request: TextRequest, show: Callable[[str], None]) -> TextResu
     with (
         LlamaModel.open(path, threads=threads) as model,
         UnifiedTier(request.tiers) as tiers,
-        _served(tiers, model) as session,
+        _served(tiers, model, request) as session,
     ):
         load_s = time.perf_counter() - begin
         times, token_ids, parts = GenerationTimes(), [], []
@@ -131,8 +135,10 @@ def generate_text(request: TextRequest, show: Callable[[str], None]) -> TextResu
         )
 
 
-def _served(tiers: UnifiedTier, model: LlamaModel) -> Session:
+def _served(tiers: UnifiedTier, model: LlamaModel, request: TextRequest) -> Session:
     tiers.serve(model)
+    if request.metrics_port is not None:
+        request.on_metrics(tiers.serve_metrics(port=request.metrics_port).url)
     return tiers.session()
 
 

@@ -96,3 +96,11 @@ def test_a_file_configures_the_tiers_and_options_come_before_it(stories, tmp_pat
     done = CliRunner().invoke(cli.app, [*call, "--codec", "int8"])
     assert done.exit_code == 0, done.output
     assert json.loads(done.output)["cache"]["ssd_written_bytes"] > 0
+
+
+def test_metrics_are_served_where_asked_for(stories):
+    call = ["generate", "--model", str(stories), "--prompt", PROMPT, "-n", "2", "--json"]
+    done = CliRunner().invoke(cli.app, [*call, "--threads", "1", "--metrics-port", "0"])
+    assert done.exit_code == 0, done.output
+    assert done.stderr.startswith("http://127.0.0.1:")
+    assert done.stderr.endswith("/metrics\n")

@@ -10,12 +10,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING
 
+from workbench.tiering import exposition
 from workbench.tiering.tiered_kv_cache.counts import WriteCounts
 
 if TYPE_CHECKING:
     from workbench.tiering.tiered_kv_cache.core import Core
 
 _PREFIX = "kv_cache"
+_FIRST_GAUGE = "sequences"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +104,12 @@ class CacheStats:
 
     def prometheus(self) -> str:
         """Return all numbers as Prometheus text."""
-        lines = []
-        is_counter = True
-        for field in fields(self):
-            is_counter = is_counter and field.name != "sequences"
-            name = f"{_PREFIX}_{field.name}" + "_total" * is_counter
-            kind = "counter" if is_counter else "gauge"
-            lines += [f"# TYPE {name} {kind}", f"{name} {getattr(self, field.name)}"]
-        return "\n".join(lines) + "\n"
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        names = list(values)
+        first = names.index(_FIRST_GAUGE)
+        lines = exposition.counters(_PREFIX, {name: values[name] for name in names[:first]})
+        lines += exposition.gauges(_PREFIX, {name: values[name] for name in names[first:]})
+        return exposition.page(lines)
 
 
 def gather(core: Core) -> CacheStats:

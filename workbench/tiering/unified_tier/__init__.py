@@ -10,16 +10,22 @@
 """
 
 from workbench.tiering.unified_tier.config import UnifiedTierConfig
+from workbench.tiering.unified_tier.events import Event
 from workbench.tiering.unified_tier.load_or_recompute import LoadOrRecompute, Way
 from workbench.tiering.unified_tier.served_model import AdjustableWeights, ServedModel
 from workbench.tiering.unified_tier.session import Session
+from workbench.tiering.unified_tier.status import Health, Status, TierStatus
 from workbench.tiering.unified_tier.tier import UnifiedTier
 
 __all__ = [
     "AdjustableWeights",
+    "Event",
+    "Health",
     "LoadOrRecompute",
     "ServedModel",
     "Session",
+    "Status",
+    "TierStatus",
     "UnifiedTier",
     "UnifiedTierConfig",
     "Way",

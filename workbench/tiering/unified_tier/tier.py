@@ -17,13 +17,19 @@ from workbench.tiering.closing import Closing
 from workbench.tiering.tiered_kv_cache import BlockLayout, CacheConfig, TieredKVCache
 from workbench.tiering.unified_tier.balance import Balance, granted_to_weights
 from workbench.tiering.unified_tier.config import UnifiedTierConfig
+from workbench.tiering.unified_tier.events import Event, Events, Kind
 from workbench.tiering.unified_tier.load_or_recompute import LoadOrRecompute
 from workbench.tiering.unified_tier.lower_tiers import open_lower
+from workbench.tiering.unified_tier.metrics_page import MetricsServer
+from workbench.tiering.unified_tier.overview import Parts
 from workbench.tiering.unified_tier.ram_plan import RamPlan, bytes_of_tokens
 from workbench.tiering.unified_tier.served_model import AdjustableWeights, ServedModel
 from workbench.tiering.unified_tier.session import Hooks, Session
 from workbench.tiering.unified_tier.session_book import SessionBook
+from workbench.tiering.unified_tier.sizes import shown_size
 from workbench.tiering.unified_tier.split import Split
+from workbench.tiering.unified_tier.status import Status
+from workbench.tiering.unified_tier.watch import Watch
 
 # KV's least, whatever its share: a batch of tokens is computed at once.
 LEAST_BLOCKS = 8
@@ -63,8 +69,12 @@ class UnifiedTier(Closing):
         self._balance: Balance | None = None
         self._closed = False
         with contextlib.ExitStack() as undo:
+            self._events = undo.enter_context(Events(config.event_log))
             self._lower = open_lower(config, self._plan, undo, engine)
+            below = self._lower
+            self._watch = undo.enter_context(Watch(below.ssd, below.network, self._events))
             self._open = undo.pop_all()
+        self._events.add(Kind.OPENED)
 
     # Serving
 
@@ -103,6 +113,7 @@ class UnifiedTier(Closing):
             assert isinstance(model, AdjustableWeights)
             self._balance = Balance(model, self._cache, split, self._plan.shared_bytes)
         self._model = model
+        self._events.add(Kind.SERVING)
 
     def _begin_split(self, model: ServedModel, layout: BlockLayout) -> Split | None:
         """Divide memory for a start; None: weights have no budget, so KV has all that is shared.
@@ -170,6 +181,7 @@ class UnifiedTier(Closing):
         cache = self.cache
         assert self._model is not None
         token_ids = [] if name is None else self._recalled(name)
+        self._events.add(Kind.SESSION_RESUMED if token_ids else Kind.SESSION_BEGAN)
         session = Session(
             self._model,
             cache,
@@ -187,7 +199,7 @@ class UnifiedTier(Closing):
         hooks = Hooks(closed=partial(self._ended, name))
         if self._balance is not None:
             balance = self._balance
-            hooks = replace(hooks, waited=balance.waited, feeding=balance.feeding, fed=balance.fed)
+            hooks = replace(hooks, waited=balance.waited, feeding=balance.feeding, fed=self._fed)
         return hooks if name is None else replace(hooks, keep=partial(self._keep, name), keeps=True)
 
     def forget(self, name: str) -> bool:
@@ -199,7 +211,12 @@ class UnifiedTier(Closing):
             raise UsageError(
                 f"the session {name!r} is open already; close it, or take another name"
             )
-        return self._book_of(name).read(name) or []
+        book = self._book_of(name)
+        n_forgotten = book.n_forgotten
+        token_ids = book.read(name)
+        if book.n_forgotten > n_forgotten:
+            self._events.add(Kind.SESSION_FORGOTTEN, "ssd", "its record could not be read")
+        return token_ids or []
 
     def _book_of(self, name: str) -> SessionBook:
         self._require_open()
@@ -213,10 +230,63 @@ class UnifiedTier(Closing):
     def _keep(self, name: str, token_ids: list[int]) -> bool:
         return self._book_of(name).write(name, token_ids)
 
+    def _fed(self, n_tokens: int) -> None:
+        if self._balance is not None and self._balance.fed(n_tokens):
+            reason = f"KV is to have {shown_size(self._balance.target_bytes)}"
+            self._events.add(Kind.SPLIT_MOVED, "ram", reason)
+
     def _ended(self, name: str | None, session: Session) -> None:
         self._sessions.discard(session)
+        self._events.add(Kind.SESSION_ENDED)
         if name is not None:
             self._names.discard(name)
+
+    # Telling
+
+    def status(self) -> Status:
+        """Return how every tier is: healthy or not and why, how full, how often it had a block.
+
+        A failure below is in it within a second, at once if the tier was used meanwhile.
+        """
+        self._require_open()
+        forgotten = 0 if self._book is None else self._book.n_forgotten
+        return self._parts.status(self._watch.look(), len(self._sessions), forgotten)
+
+    @property
+    def _parts(self) -> Parts:
+        ssd, network, _ = self._lower
+        return Parts(self.config, self._plan, ssd, network, self._cache, self._balance)
+
+    @property
+    def events(self) -> list[Event]:
+        """Return what happened lately, the oldest first."""
+        return self._events.last()
+
+    def prometheus(self) -> str:
+        """Return the status and all numbers of all tiers as Prometheus text."""
+        texts = [self.status().prometheus()]
+        if self._cache is not None:
+            texts.append(self._cache.prometheus())
+        if self._lower.ssd is not None:
+            texts.append(self._lower.ssd.stats().prometheus())
+        if self._lower.network is not None:
+            texts.append(self._lower.network.prometheus())
+        return "".join(texts)
+
+    def serve_metrics(self, host: str = "127.0.0.1", port: int = 0) -> MetricsServer:
+        """Serve /metrics (Prometheus) and /health (JSON) over HTTP until the tiers are closed.
+
+        Parameters
+        ----------
+        port : int   0: any that is free; the returned object knows which
+
+        Raises
+        ------
+        UsageError   if nothing can listen there
+        """
+        self._require_open()
+        server = MetricsServer(self.prometheus, self.status, host, port)
+        return self._open.enter_context(server)
 
     def close(self) -> None:
         """End open sessions, write what waits, let go of everything; twice is harmless."""
@@ -225,6 +295,7 @@ class UnifiedTier(Closing):
         for session in list(self._sessions):
             session.close()
         self._closed = True
+        self._open.callback(self._events.add, Kind.CLOSED)
         self._open.close()
 
     def _require_open(self) -> None:
