@@ -42,9 +42,6 @@ class Kind(enum.StrEnum):
     CLOSED = "closed"
 
 
-_WARNINGS = {Kind.DEGRADED, Kind.OFF, Kind.SESSION_FORGOTTEN}
-
-
 @dataclass(frozen=True, slots=True)
 class Event:
     """One thing that happened.
@@ -91,11 +88,11 @@ class Events(Closing):
         event = Event(kind, tier, reason, time.time(), time.monotonic())
         with self._lock:
             self._ring.append(event)
-        level = logging.WARNING if kind in _WARNINGS else logging.INFO
         said = json.dumps(asdict(event))
-        LOG.log(level, said)
+        # Whoever wants them asks for INFO; what a person must know is a warning of the tier's own.
+        LOG.info(said)
         if self._file is not None:
-            self._file.handle(LOG.makeRecord(LOG.name, level, "", 0, said, (), None))
+            self._file.handle(LOG.makeRecord(LOG.name, logging.INFO, "", 0, said, (), None))
 
     def last(self) -> list[Event]:
         """Return the events that are remembered, the oldest first."""

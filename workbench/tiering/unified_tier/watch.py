@@ -7,6 +7,7 @@ Leaves out: an idle disk, which is not written to for this: its failures show wh
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -19,6 +20,8 @@ from workbench.tiering.ssd_tier import SsdTier
 from workbench.tiering.ssd_tier.frame import KEY_BYTES
 from workbench.tiering.unified_tier.events import Events, Kind
 from workbench.tiering.unified_tier.status import Health
+
+_LOG = logging.getLogger(__name__)
 
 # Three failures open a breaker: after 0.6 s at most, and their time-outs.
 LOOK_EVERY_S = 0.2
@@ -72,8 +75,14 @@ class Watch(Closing):
                 before = self._told.get(name, Health.HEALTHY)
                 self._told[name] = state.health
                 if state.health is not before and state.reason != _UNWANTED:
-                    self._events.add(_KINDS[state.health], name, state.reason)
+                    self._tell(name, state)
         return found
+
+    def _tell(self, name: str, state: State) -> None:
+        self._events.add(_KINDS[state.health], name, state.reason)
+        # Of servers the network tier tells itself, each by its address.
+        if name == "ssd":
+            _LOG.warning("ssd tier: %s", f"{state.health} {state.reason}".strip())
 
     def _ssd_state(self) -> State:
         if self._ssd is None:

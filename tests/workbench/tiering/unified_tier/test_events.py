@@ -29,7 +29,7 @@ def test_logging_and_the_file_get_a_json_object_a_line(tmp_path, caplog):
     assert [json.loads(line)["kind"] for line in lines] == ["opened", "off"]
     assert json.loads(lines[1])["reason"] == 'a "reason"\nof two lines'
     assert caplog.messages == lines
-    assert [one.levelname for one in caplog.records] == ["INFO", "WARNING"]
+    assert [one.levelname for one in caplog.records] == ["INFO", "INFO"]
 
 
 def test_the_file_is_bounded(tmp_path, monkeypatch):

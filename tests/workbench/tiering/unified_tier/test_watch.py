@@ -57,7 +57,7 @@ def test_a_server_that_nobody_asks_is_missed_all_the_same(blow):
 
 
 @pytest.mark.parametrize("op", ["read", "write"])
-def test_a_disk_that_fails_is_degraded_until_it_has_not_for_a_while(op):
+def test_a_disk_that_fails_is_degraded_until_it_has_not_for_a_while(op, caplog):
     clock = VirtualClock()
     with ssd_on(sim_disk()) as (ssd, faults), Events() as events:
         assert ssd.put(b"k" * 32, b"v")
@@ -75,6 +75,8 @@ def test_a_disk_that_fails_is_degraded_until_it_has_not_for_a_while(op):
             assert watch.look()["ssd"] == (Health.HEALTHY, "")
             kinds = [event.kind for event in events.last()]
             assert kinds == [Kind.DEGRADED, Kind.HEALTHY]
+            said = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
+            assert said == [f"ssd tier: degraded {reason}", "ssd tier: healthy"]
 
 
 def test_a_disk_that_takes_no_writes_says_why():
