@@ -139,7 +139,11 @@ def _figures(result: TextResult) -> list[tuple[str, str]]:
         ("threads", str(figures.threads)),
         ("blocks in memory", f"{cache.hot_blocks} full, {cache.open_blocks} open"),
         ("blocks on the SSD tier", f"{cache.cold_blocks}"),
-        ("cache lookups", f"{cache.hot_hits} hot, {cache.cold_hits} cold, {cache.misses} missed"),
+        (
+            "cache lookups",
+            f"{cache.hot_hits} hot, {cache.cold_hits} cold, {cache.network_hits} from the network, "
+            f"{cache.misses} missed",
+        ),
         ("SSD tier", f"{cache.ssd_read_bytes:,} bytes read, {cache.ssd_written_bytes:,} written"),
         ("kept for a restart", {True: "yes", False: "no", None: "no --cache"}[result.persisted]),
     ]

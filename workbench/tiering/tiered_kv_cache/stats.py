@@ -51,6 +51,7 @@ class CacheStats:
     lookups: int
     hot_hits: int
     cold_hits: int
+    network_hits: int
     misses_absent: int
     misses_failed: int
     misses_late: int
@@ -92,13 +93,18 @@ class CacheStats:
         return self.misses_absent + self.misses_failed + self.misses_late
 
     @property
+    def hits(self) -> int:
+        """Return the lookups that ended with the block's bytes, wherever they were."""
+        return self.hot_hits + self.cold_hits + self.network_hits
+
+    @property
     def hit_rate(self) -> float:
         """Return hits over lookups, 0..1; 0 before the first lookup."""
-        return (self.hot_hits + self.cold_hits) / self.lookups if self.lookups else 0.0
+        return self.hits / self.lookups if self.lookups else 0.0
 
     def check(self) -> None:
         """Assert that every lookup, and every block offered for writing, is counted once."""
-        assert self.hot_hits + self.cold_hits + self.misses == self.lookups, self
+        assert self.hits + self.misses == self.lookups, self
         ended = self.writes_written + self.writes_failed + self.writes_dropped + self.writes_gone
         assert ended + self.writes_waiting == self.writes_offered, self
 

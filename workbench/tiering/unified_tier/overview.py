@@ -35,7 +35,7 @@ class Parts:
         cache = None if self.cache is None else self.cache.stats()
         memory = self._memory(cache)
         return Status(
-            (self._ram(memory, cache), self._ssd(states, cache), self._network(states)),
+            (self._ram(memory, cache), self._ssd(states, cache), self._network(states, cache)),
             memory,
             sessions,
             sessions_forgotten,
@@ -74,15 +74,18 @@ class Parts:
         told = self.ssd.stats()
         rate = 0.0
         if cache is not None:
+            # What came over the network was not here.
             rate = _rate(cache.cold_hits, cache.lookups - cache.hot_hits)
         return TierStatus("ssd", True, *state, told.disk_bytes, self.config.ssd_bytes, rate)
 
-    def _network(self, states: Mapping[str, State]) -> TierStatus:
+    def _network(self, states: Mapping[str, State], cache: CacheStats | None) -> TierStatus:
         state = states["network"]
         if self.network is None:
             return TierStatus("network", False, *state, 0, 0, 0.0)
         told = self.network.stats()
-        rate = _rate(told.counts.hits, told.counts.lookups)
+        rate = 0.0
+        if cache is not None:
+            rate = _rate(cache.network_hits, cache.network_hits + cache.misses_absent)
         limit = self.config.network_queue_bytes
         return TierStatus("network", True, *state, told.writes_waiting_bytes, limit, rate)
 

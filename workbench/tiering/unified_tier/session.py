@@ -12,13 +12,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from workbench.tiering.closing import Closing
-from workbench.tiering.tiered_kv_cache import BlockLostError, CachedSequence, Tier, TieredKVCache
+from workbench.tiering.tiered_kv_cache import (
+    BlockLostError,
+    Budget,
+    CachedSequence,
+    Tier,
+    TieredKVCache,
+)
 from workbench.tiering.unified_tier.filling import fill_from_both_ends
-from workbench.tiering.unified_tier.load_or_recompute import LoadOrRecompute, Way
+from workbench.tiering.unified_tier.load_or_recompute import Always, LoadOrRecompute, Way
 from workbench.tiering.unified_tier.served_model import Floats, ServedModel
 
 # Each time something was computed again; what is lost so often has no tier to be kept in.
 _TRIES = 4
+# Of the time that computing takes, what the network may cost in vain; and one request at most.
+_NETWORK_FRAC, _NETWORK_REQUEST_S = 0.5, 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +149,21 @@ class Session(Closing):
         if way is Way.BOTH:
             return self._fill(token_ids)
         start = time.perf_counter()
-        load = self._cache.load(token_ids, self._deadline_s)
+        load = self._cache.load(token_ids, self._deadline_s, self._network_budget(token_ids))
         self.resumed_tokens = load.wait()
         self._loaded(self.resumed_tokens, time.perf_counter() - start)
         return load.sequence
+
+    def _network_budget(self, token_ids: list[int]) -> Budget | None:
+        """Return how long the network may take to bring what no nearer tier has; None: unknown."""
+        if self._chooser is None or not self._cache.has_network:
+            return None
+        n_here = self._cache.match_prefix(token_ids).n_tokens
+        recompute_s = self._chooser.recompute_s(n_here, len(token_ids))
+        if recompute_s is None:
+            return None
+        worth_s = _NETWORK_FRAC * recompute_s
+        return Budget(worth_s, min(_NETWORK_REQUEST_S, worth_s))
 
     def _fill(self, token_ids: list[int]) -> CachedSequence:
         try:
@@ -165,6 +184,8 @@ class Session(Closing):
     def _way(self, token_ids: list[int]) -> Way:
         if self._chooser is None:
             return Way.LOAD
+        if isinstance(self._chooser, Always):
+            return self._chooser.choose(len(token_ids)).way
         match = self._cache.match_prefix(token_ids)
         if Tier.COLD not in match.tiers:
             return Way.LOAD

@@ -18,7 +18,7 @@ from workbench.tiering.tiered_kv_cache import BlockLayout, CacheConfig, TieredKV
 from workbench.tiering.unified_tier.balance import Balance, granted_to_weights
 from workbench.tiering.unified_tier.config import UnifiedTierConfig
 from workbench.tiering.unified_tier.events import Event, Events, Kind
-from workbench.tiering.unified_tier.load_or_recompute import LoadOrRecompute
+from workbench.tiering.unified_tier.load_or_recompute import Always, LoadOrRecompute, Way
 from workbench.tiering.unified_tier.lower_tiers import open_lower
 from workbench.tiering.unified_tier.metrics_page import MetricsServer
 from workbench.tiering.unified_tier.overview import Parts
@@ -107,8 +107,11 @@ class UnifiedTier(Closing):
         model.use_cache(self._cache.layout)
         if ssd is not None:
             self._book = SessionBook(ssd, model.fingerprint, tenant)
+        per_token = layout.geometry.bytes_per_token
         if self.config.resume == "adaptive":
-            self._chooser = LoadOrRecompute(layout.geometry.bytes_per_token)
+            self._chooser = LoadOrRecompute(per_token)
+        else:
+            self._chooser = Always(per_token, Way.LOAD)
         if split is not None and self._plan.shared_bytes is not None:
             assert isinstance(model, AdjustableWeights)
             self._balance = Balance(model, self._cache, split, self._plan.shared_bytes)
