@@ -7,13 +7,16 @@ Leaves out: how much is to move (split.py).
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 
-from workbench.errors import UsageError
+from workbench.errors import UsageError, WorkbenchError
 from workbench.tiering.tiered_kv_cache import TieredKVCache
 from workbench.tiering.unified_tier.served_model import AdjustableWeights
 from workbench.tiering.unified_tier.split import WINDOW_TOKENS, Split, Stalls
+
+_LOG = logging.getLogger(__name__)
 
 
 class Balance:
@@ -100,12 +103,17 @@ class Balance:
 
     def _try_weights(self, n_bytes: int) -> None:
         before = self.weights_bytes
+        # Asked once: what could not be done is not tried again for every token.
+        self._asked_bytes = n_bytes
         try:
             self._model.set_weights_budget(n_bytes)
-            self._asked_bytes = n_bytes
         except UsageError:
-            # The model does not run with so little: it keeps what it has, for good.
-            self._split.refuse_above(self.shared_bytes - before)
+            if n_bytes < before:
+                # The model does not run with so little: it keeps what it has, for good.
+                self._split.refuse_above(self.shared_bytes - before)
+        except WorkbenchError as error:
+            # Weights that cannot be read are the next pass's to tell of, not the last one's.
+            _LOG.warning("the weights' budget stays: %s", error)
 
     def _stalls(self) -> Stalls:
         kv_s = self._loads_s + self._cache.stats().cold_wait_seconds

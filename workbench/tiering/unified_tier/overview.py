@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 from workbench.tiering.distributed_tier import NetworkTier
 from workbench.tiering.ssd_tier import SsdTier
-from workbench.tiering.tiered_kv_cache import CacheStats, TieredKVCache
+from workbench.tiering.tiered_kv_cache import CacheStats
 from workbench.tiering.unified_tier.balance import Balance
 from workbench.tiering.unified_tier.config import UnifiedTierConfig
 from workbench.tiering.unified_tier.ram_plan import RamPlan
+from workbench.tiering.unified_tier.serving import Serving
 from workbench.tiering.unified_tier.status import Health, Memory, Status, TierStatus
 from workbench.tiering.unified_tier.watch import State
 
@@ -27,38 +28,42 @@ class Parts:
     plan: RamPlan
     ssd: SsdTier | None
     network: NetworkTier | None
-    cache: TieredKVCache | None
-    balance: Balance | None
+    serving: Serving | None
 
-    def status(self, states: Mapping[str, State], sessions: int, sessions_forgotten: int) -> Status:
+    @property
+    def _balance(self) -> Balance | None:
+        return None if self.serving is None else self.serving.balance
+
+    def status(self, states: Mapping[str, State], sessions: int) -> Status:
         """Return how all of it is now."""
-        cache = None if self.cache is None else self.cache.stats()
+        cache = None if self.serving is None else self.serving.cache.stats()
+        book = None if self.serving is None else self.serving.book
         memory = self._memory(cache)
         return Status(
             (self._ram(memory, cache), self._ssd(states, cache), self._network(states, cache)),
             memory,
             sessions,
-            sessions_forgotten,
-            0 if self.balance is None else self.balance.n_moves,
+            0 if book is None else book.n_forgotten,
+            0 if self._balance is None else self._balance.n_moves,
         )
 
     def _memory(self, cache: CacheStats | None) -> Memory:
-        block = 0 if self.cache is None else self.cache.layout.block_bytes
         buffers = 0
         if self.ssd is not None:
             buffers += self.ssd.stats().pool_bytes
         if self.network is not None:
             told = self.network.stats()
             buffers += told.pool_bytes + told.writes_waiting_bytes
-        if cache is None:
+        if cache is None or self.serving is None:
             return Memory(0, 0, 0, 0, buffers, 0)
+        block, balance = self.serving.cache.layout.block_bytes, self.serving.balance
         return Memory(
-            weights_bytes=0 if self.balance is None else self.balance.weights_bytes,
+            weights_bytes=0 if balance is None else balance.weights_bytes,
             kv_bytes=cache.hot_bytes,
             in_use_bytes=(cache.hot_blocks_used + cache.open_blocks) * block,
             prompt_cache_bytes=(cache.hot_blocks - cache.hot_blocks_used) * block,
             buffers_bytes=buffers + cache.staging_bytes,
-            shared_bytes=0 if self.balance is None else self.balance.shared_bytes,
+            shared_bytes=0 if balance is None else balance.shared_bytes,
         )
 
     def _ram(self, memory: Memory, cache: CacheStats | None) -> TierStatus:

@@ -60,5 +60,6 @@ class AdjustableWeights(Protocol):
 
         Raises
         ------
-        UsageError   if it is too small for the model; nothing has changed then
+        UsageError       if it is too small for the model; nothing has changed then
+        WorkbenchError   if weights cannot be read; then either
         """

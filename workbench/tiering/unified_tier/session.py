@@ -20,7 +20,7 @@ from workbench.tiering.tiered_kv_cache import (
     TieredKVCache,
 )
 from workbench.tiering.unified_tier.filling import fill_from_both_ends
-from workbench.tiering.unified_tier.load_or_recompute import Always, LoadOrRecompute, Way
+from workbench.tiering.unified_tier.load_or_recompute import LoadOrRecompute, Way
 from workbench.tiering.unified_tier.served_model import Floats, ServedModel
 
 # Each time something was computed again; what is lost so often has no tier to be kept in.
@@ -184,8 +184,6 @@ class Session(Closing):
     def _way(self, token_ids: list[int]) -> Way:
         if self._chooser is None:
             return Way.LOAD
-        if isinstance(self._chooser, Always):
-            return self._chooser.choose(len(token_ids)).way
         match = self._cache.match_prefix(token_ids)
         if Tier.COLD not in match.tiers:
             return Way.LOAD

@@ -48,14 +48,14 @@ class TierStatus:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What the RAM budget is spent on, in bytes; the parts but the last add up to what is used.
+    """What the RAM budget is spent on, in bytes: weights, KV and buffers together.
 
     Attributes
     ----------
     weights_bytes : int        that weights may take; 0 where the model has no budget for them
-    kv_bytes : int             that keys and values may take; of it:
+    kv_bytes : int             that keys and values may take; what of it is not free is one of:
     in_use_bytes : int         blocks that open sequences are made of, full ones and open ones
-    prompt_cache_bytes : int   full blocks that wait to be found again
+    prompt_cache_bytes : int   full blocks that only wait to be found again
     buffers_bytes : int        of the tiers
     shared_bytes : int         what weights and KV share; 0: weights are not in the budget
     """

@@ -7,34 +7,28 @@ Leaves out: the model itself, which only has to be what served_model.py says.
 from __future__ import annotations
 
 import contextlib
+import threading
 from dataclasses import replace
 from functools import partial
 
 from workbench.errors import UsageError
-from workbench.tiering import eviction, write_policy
 from workbench.tiering.async_io.engine import Engine
 from workbench.tiering.closing import Closing
-from workbench.tiering.tiered_kv_cache import BlockLayout, CacheConfig, TieredKVCache
-from workbench.tiering.unified_tier.balance import Balance, granted_to_weights
+from workbench.tiering.tiered_kv_cache import TieredKVCache
+from workbench.tiering.unified_tier.balance import Balance
 from workbench.tiering.unified_tier.config import UnifiedTierConfig
 from workbench.tiering.unified_tier.events import Event, Events, Kind
-from workbench.tiering.unified_tier.load_or_recompute import Always, LoadOrRecompute, Way
 from workbench.tiering.unified_tier.lower_tiers import open_lower
 from workbench.tiering.unified_tier.metrics_page import MetricsServer
 from workbench.tiering.unified_tier.overview import Parts
-from workbench.tiering.unified_tier.ram_plan import RamPlan, bytes_of_tokens
-from workbench.tiering.unified_tier.served_model import AdjustableWeights, ServedModel
+from workbench.tiering.unified_tier.ram_plan import RamPlan
+from workbench.tiering.unified_tier.served_model import ServedModel
+from workbench.tiering.unified_tier.serving import Serving, begin_serving
 from workbench.tiering.unified_tier.session import Hooks, Session
 from workbench.tiering.unified_tier.session_book import SessionBook
 from workbench.tiering.unified_tier.sizes import shown_size
-from workbench.tiering.unified_tier.split import Split
 from workbench.tiering.unified_tier.status import Status
 from workbench.tiering.unified_tier.watch import Watch
-
-# KV's least, whatever its share: a batch of tokens is computed at once.
-LEAST_BLOCKS = 8
-# Memory moves between weights and KV in such parts of what they share.
-SPLIT_STEPS = 16
 
 
 class UnifiedTier(Closing):
@@ -60,13 +54,9 @@ class UnifiedTier(Closing):
         """
         self.config = config
         self._plan = RamPlan.of(config)
-        self._sessions: set[Session] = set()
-        self._names: set[str] = set()
-        self._model: ServedModel | None = None
-        self._cache: TieredKVCache | None = None
-        self._book: SessionBook | None = None
-        self._chooser: LoadOrRecompute | None = None
-        self._balance: Balance | None = None
+        self._sessions: dict[Session, str | None] = {}
+        self._lock = threading.Lock()
+        self._serving: Serving | None = None
         self._closed = False
         with contextlib.ExitStack() as undo:
             self._events = undo.enter_context(Events(config.event_log))
@@ -90,71 +80,10 @@ class UnifiedTier(Closing):
         UsageError   if a model is served already, or the budget is too small for this one
         """
         self._require_open()
-        if self._model is not None:
+        if self._serving is not None:
             raise UsageError("a model is served already; open another UnifiedTier for another one")
-        layout = BlockLayout(model.kv_geometry(self.config.dtype))
-        ssd, network, tenant = self._lower
-        split = self._begin_split(model, layout)
-        self._cache = self._open.enter_context(
-            TieredKVCache(
-                self._cache_config(layout, split),
-                ssd,
-                network=network,
-                fingerprint=model.fingerprint,
-                tenant=tenant,
-            )
-        )
-        model.use_cache(self._cache.layout)
-        if ssd is not None:
-            self._book = SessionBook(ssd, model.fingerprint, tenant)
-        per_token = layout.geometry.bytes_per_token
-        if self.config.resume == "adaptive":
-            self._chooser = LoadOrRecompute(per_token)
-        else:
-            self._chooser = Always(per_token, Way.LOAD)
-        if split is not None and self._plan.shared_bytes is not None:
-            assert isinstance(model, AdjustableWeights)
-            self._balance = Balance(model, self._cache, split, self._plan.shared_bytes)
-        self._model = model
+        self._serving = begin_serving(model, self.config, self._plan, self._lower, self._open)
         self._events.add(Kind.SERVING)
-
-    def _begin_split(self, model: ServedModel, layout: BlockLayout) -> Split | None:
-        """Divide memory for a start; None: weights have no budget, so KV has all that is shared.
-
-        Raises
-        ------
-        UsageError   if the weights do not run with what is left
-        """
-        shared = self._plan.shared_bytes
-        if shared is None or not isinstance(model, AdjustableWeights):
-            return None
-        size = layout.block_bytes
-        least = max(int(shared * self.config.kv_min_frac), LEAST_BLOCKS * size)
-        most = max(int(shared * self.config.kv_max_frac), least)
-        if most > shared:
-            raise UsageError(
-                f"{shared:,} bytes of ram_bytes are left for weights and KV, which alone needs "
-                f"{least:,} ({LEAST_BLOCKS} blocks); raise it"
-            )
-        split = Split(least, most, shared - model.weights_bytes, max(size, shared // SPLIT_STEPS))
-        weights = min(shared - split.kv_bytes, model.weights_bytes)
-        if granted_to_weights(model) != weights:
-            model.set_weights_budget(weights)
-        return split
-
-    def _cache_config(self, layout: BlockLayout, split: Split | None) -> CacheConfig:
-        shared = self._plan.shared_bytes
-        config = self.config
-        hot = bytes_of_tokens(layout, config.hot_tokens) if shared is None else shared
-        return CacheConfig(
-            layout.geometry,
-            hot if split is None else split.kv_bytes,
-            max_hot_bytes=None if split is None else split.most_bytes,
-            policy=partial(eviction.create, config.eviction),
-            write=partial(write_policy.create, config.write),
-            codec=config.codec,
-            staging_bytes=self._plan.staging_bytes or 1,
-        )
 
     @property
     def cache(self) -> TieredKVCache:
@@ -164,10 +93,14 @@ class UnifiedTier(Closing):
         ------
         UsageError   if none is served
         """
+        return self._served.cache
+
+    @property
+    def _served(self) -> Serving:
         self._require_open()
-        if self._cache is None:
+        if self._serving is None:
             raise UsageError("no model is served yet; call serve(model) first")
-        return self._cache
+        return self._serving
 
     # Sessions
 
@@ -181,36 +114,36 @@ class UnifiedTier(Closing):
         ------
         UsageError   if no model is served, the name is open already, or there is no folder for it
         """
-        cache = self.cache
-        assert self._model is not None
-        token_ids = [] if name is None else self._recalled(name)
+        served = self._served
+        with self._lock:
+            token_ids = [] if name is None else self._recalled(name)
+            session = Session(
+                served.model,
+                served.cache,
+                self.config.deadline_s,
+                served.chooser,
+                self._hooks(name, served.balance),
+                token_ids,
+            )
+            self._sessions[session] = name
         self._events.add(Kind.SESSION_RESUMED if token_ids else Kind.SESSION_BEGAN)
-        session = Session(
-            self._model,
-            cache,
-            self.config.deadline_s,
-            self._chooser,
-            self._hooks(name),
-            token_ids,
-        )
-        self._sessions.add(session)
-        if name is not None:
-            self._names.add(name)
         return session
 
-    def _hooks(self, name: str | None) -> Hooks:
-        hooks = Hooks(closed=partial(self._ended, name))
-        if self._balance is not None:
-            balance = self._balance
-            hooks = replace(hooks, waited=balance.waited, feeding=balance.feeding, fed=self._fed)
-        return hooks if name is None else replace(hooks, keep=partial(self._keep, name), keeps=True)
+    def _hooks(self, name: str | None, balance: Balance | None) -> Hooks:
+        hooks = Hooks(closed=self._ended)
+        if balance is not None:
+            fed = partial(self._fed, balance)
+            hooks = replace(hooks, waited=balance.waited, feeding=balance.feeding, fed=fed)
+        if name is not None:
+            hooks = replace(hooks, keep=partial(self._book_of(name).write, name), keeps=True)
+        return hooks
 
     def forget(self, name: str) -> bool:
         """Forget a named session; return whether there was one. Blocks go when they are evicted."""
         return self._book_of(name).forget(name)
 
     def _recalled(self, name: str) -> list[int]:
-        if name in self._names:
+        if name in self._sessions.values():
             raise UsageError(
                 f"the session {name!r} is open already; close it, or take another name"
             )
@@ -222,27 +155,22 @@ class UnifiedTier(Closing):
         return token_ids or []
 
     def _book_of(self, name: str) -> SessionBook:
-        self._require_open()
-        if self._book is None:
+        book = self._served.book
+        if book is None:
             raise UsageError(
-                f"the session {name!r} cannot be kept: there is no folder, or no model is served; "
-                "give ssd_folder and call serve(model), or leave the name away"
+                f"the session {name!r} cannot be kept without a folder; give ssd_folder, or leave "
+                "the name away"
             )
-        return self._book
+        return book
 
-    def _keep(self, name: str, token_ids: list[int]) -> bool:
-        return self._book_of(name).write(name, token_ids)
-
-    def _fed(self, n_tokens: int) -> None:
-        if self._balance is not None and self._balance.fed(n_tokens):
-            reason = f"KV is to have {shown_size(self._balance.target_bytes)}"
+    def _fed(self, balance: Balance, n_tokens: int) -> None:
+        if balance.fed(n_tokens):
+            reason = f"KV is to have {shown_size(balance.target_bytes)}"
             self._events.add(Kind.SPLIT_MOVED, "ram", reason)
 
-    def _ended(self, name: str | None, session: Session) -> None:
-        self._sessions.discard(session)
+    def _ended(self, session: Session) -> None:
+        self._sessions.pop(session, None)
         self._events.add(Kind.SESSION_ENDED)
-        if name is not None:
-            self._names.discard(name)
 
     # Telling
 
@@ -252,13 +180,9 @@ class UnifiedTier(Closing):
         A failure below is in it within a second, at once if the tier was used meanwhile.
         """
         self._require_open()
-        forgotten = 0 if self._book is None else self._book.n_forgotten
-        return self._parts.status(self._watch.look(), len(self._sessions), forgotten)
-
-    @property
-    def _parts(self) -> Parts:
         ssd, network, _ = self._lower
-        return Parts(self.config, self._plan, ssd, network, self._cache, self._balance)
+        parts = Parts(self.config, self._plan, ssd, network, self._serving)
+        return parts.status(self._watch.look(), len(self._sessions))
 
     @property
     def events(self) -> list[Event]:
@@ -268,8 +192,8 @@ class UnifiedTier(Closing):
     def prometheus(self) -> str:
         """Return the status and all numbers of all tiers as Prometheus text."""
         texts = [self.status().prometheus()]
-        if self._cache is not None:
-            texts.append(self._cache.prometheus())
+        if self._serving is not None:
+            texts.append(self._serving.cache.prometheus())
         if self._lower.ssd is not None:
             texts.append(self._lower.ssd.stats().prometheus())
         if self._lower.network is not None:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.workbench.inference.tiny_models import ids, write_model
 from tests.workbench.tiering.unified_tier.layered_model import LayeredModel
-from tests.workbench.tiering.unified_tier.serving import on_disk, serving
+from tests.workbench.tiering.unified_tier.opened import on_disk, serving
 from workbench.errors import UsageError
 from workbench.tiering.distributed_tier import EmbeddedServer
 from workbench.tiering.unified_tier import AdjustableWeights, UnifiedTierConfig
@@ -46,7 +46,7 @@ def decode(tiers, n_tokens):
 
 def held(tiers):
     """Assert that no bound is broken now."""
-    balance, config = tiers._balance, tiers.config
+    balance, config = tiers._serving.balance, tiers.config
     stats = tiers.cache.stats()
     ram = balance.weights_bytes + stats.hot_bytes
     assert ram <= balance.shared_bytes
@@ -61,7 +61,7 @@ def held(tiers):
         assert told.writes_waiting_bytes <= config.network_queue_bytes
         ram += told.writes_waiting_bytes + told.pool_bytes
     assert ram <= config.ram_bytes
-    assert tiers._model.needed_bytes <= balance.weights_bytes
+    assert tiers._serving.model.needed_bytes <= balance.weights_bytes
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -88,7 +88,7 @@ def test_no_bound_is_ever_broken_whatever_happens(model, tmp_path, seed):
                 elif step == 1:
                     sessions.pop(rng.integers(len(sessions))).close()
                 elif step == 2:
-                    balance = tiers._balance
+                    balance = tiers._serving.balance
                     balance._split.aim(int(rng.integers(balance.shared_bytes)))
                     balance.settle()
                 elif step == 3:
@@ -107,14 +107,14 @@ def test_memory_goes_to_the_weights_when_they_are_waited_for(model, tmp_path):
     """Single tokens of short texts need every layer and hardly any KV."""
     settings = on_disk(tmp_path, ram_bytes=budget(model, 60), kv_min_frac=0.02)
     with serving(model, **settings) as tiers:
-        balance = tiers._balance
+        balance = tiers._serving.balance
         balance._split.aim(balance.shared_bytes - int(0.6 * model.weights_bytes))
         balance.settle()
         before = balance.weights_bytes
         assert before < model.weights_bytes
         expected = decode(tiers, 200)
-        assert tiers._balance.weights_bytes > before
-        assert tiers._balance.n_moves > 0
+        assert tiers._serving.balance.weights_bytes > before
+        assert tiers._serving.balance.n_moves > 0
     with serving(model, **on_disk(tmp_path / "again", ram_bytes=budget(model, 60))) as tiers:
         again = decode(tiers, 200)
     assert all(np.array_equal(one, other) for one, other in zip(expected, again, strict=True))
@@ -125,7 +125,7 @@ def test_memory_goes_to_kv_when_that_is_waited_for(model, tmp_path):
     block = 64 * model.kv_geometry().bytes_per_token
     settings = on_disk(tmp_path, ram_bytes=int((model.weights_bytes + 9 * block) * 8 / 6))
     with serving(model, **settings, kv_min_frac=0) as tiers:
-        balance = tiers._balance
+        balance = tiers._serving.balance
         before = balance.target_bytes
         with tiers.session() as session:
             session.feed(ids(400))
@@ -142,7 +142,7 @@ def test_memory_goes_to_kv_when_that_is_waited_for(model, tmp_path):
 def test_without_a_folder_kv_is_never_less_than_what_is_open(model):
     """Nothing could take blocks that leave, so weights give way, however much they are missed."""
     with serving(model, ram_bytes=budget(model, 12), kv_min_frac=0) as tiers:
-        balance = tiers._balance
+        balance = tiers._serving.balance
         with tiers.session() as session:
             session.feed(ids(480))
             for number in range(20):
@@ -162,7 +162,7 @@ def test_a_budget_too_small_for_the_model_is_refused(model):
 def test_weights_that_cannot_shrink_keep_what_they_have(model, tmp_path):
     settings = on_disk(tmp_path, ram_bytes=budget(model, 40), kv_max_frac=1)
     with serving(model, **settings) as tiers:
-        balance = tiers._balance
+        balance = tiers._serving.balance
         balance._split.aim(balance.shared_bytes)
         balance.settle()
         held(tiers)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.workbench.inference.tiny_models import ids, write_model
-from tests.workbench.tiering.unified_tier.serving import on_disk, serving
+from tests.workbench.tiering.unified_tier.opened import on_disk, serving
 from workbench.inference.llama import LlamaModel
 from workbench.tiering.async_io.fault_io import FaultIO
 from workbench.tiering.async_io.faults import Fault, Faults

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.workbench.inference.tiny_models import ids, write_model
-from tests.workbench.tiering.unified_tier.serving import on_disk, serving
+from tests.workbench.tiering.unified_tier.opened import on_disk, serving
 from workbench.inference.llama import LlamaModel
 from workbench.tiering.unified_tier.filling import fill_from_both_ends
 from workbench.tiering.unified_tier.load_or_recompute import LoadOrRecompute

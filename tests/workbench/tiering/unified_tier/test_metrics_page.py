@@ -6,7 +6,7 @@ import urllib.request
 
 import pytest
 
-from tests.workbench.tiering.unified_tier.serving import on_disk
+from tests.workbench.tiering.unified_tier.opened import on_disk
 from workbench.errors import UsageError
 from workbench.tiering.unified_tier import UnifiedTier, UnifiedTierConfig
 

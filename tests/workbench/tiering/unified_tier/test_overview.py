@@ -1,7 +1,7 @@
 """A status is put together from what the tiers really have."""
 
 from tests.workbench.inference.tiny_models import ids, write_model
-from tests.workbench.tiering.unified_tier.serving import on_disk, serving
+from tests.workbench.tiering.unified_tier.opened import on_disk, serving
 from workbench.inference.llama import LlamaModel
 from workbench.tiering.unified_tier import Health, UnifiedTier, UnifiedTierConfig
 

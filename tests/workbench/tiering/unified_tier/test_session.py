@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.workbench.inference.tiny_models import cache_for, ids, write_model
-from tests.workbench.tiering.unified_tier.serving import on_disk, serving
+from tests.workbench.tiering.unified_tier.opened import on_disk, serving
 from workbench.errors import UsageError
 from workbench.inference.llama import LlamaModel
 from workbench.tiering.unified_tier.session import Session
