@@ -116,7 +116,7 @@ class Balance:
             _LOG.warning("the weights' budget stays: %s", error)
 
     def _stalls(self) -> Stalls:
-        kv_s = self._loads_s + self._cache.stats().cold_wait_seconds
+        kv_s = self._loads_s + self._cache.cold_wait_s
         return Stalls(self._model.weights_wait_s, kv_s, time.perf_counter() - self._start)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+import numpy as np
 import pytest
 
 from tests.workbench.tiering.ssd_tier.store_helpers import sim_disk
@@ -16,6 +19,7 @@ from tests.workbench.tiering.tiered_kv_cache.caches import (
     store_prefix,
 )
 from workbench.errors import UsageError
+from workbench.tiering import eviction
 from workbench.tiering.tiered_kv_cache import CacheFullError, PrefixMatch, Tier, TieredKVCache
 
 IDS = list(range(26))
@@ -159,7 +163,7 @@ def test_a_smaller_budget_is_given_back_and_a_larger_one_used_again():
             assert cache.drain()
             assert cache.hot_bytes == cache.stats().hot_bytes == 3 * BLOCK_BYTES
             assert_right(sequence, 0, len(ids))
-            assert cache.stats().cold_wait_seconds > 0
+            assert cache.stats().cold_wait_seconds == cache.cold_wait_s > 0
             append(sequence, ids)
             assert_right(sequence, 0, 2 * len(ids))
         assert cache.stats().hot_blocks_used == 0
@@ -178,6 +182,25 @@ def test_what_may_not_leave_keeps_its_memory_until_it_may():
             assert_right(sequence, 0, 5 * SIZE)
         assert cache.set_hot_budget(2 * BLOCK_BYTES) == 2 * BLOCK_BYTES
         cache.check()
+
+
+@pytest.mark.parametrize("name", eviction.POLICIES)
+def test_every_policy_lives_with_a_budget_that_moves(name):
+    rng = np.random.default_rng(0)
+    settings = config(4, max_hot_bytes=12 * BLOCK_BYTES, policy=partial(eviction.create, name))
+    with cache_on(sim_disk(), settings) as (cache, _):
+        for _ in range(60):
+            asked = int(rng.integers(3, 13)) * BLOCK_BYTES
+            cache.set_hot_budget(asked)
+            ids = [int(one) for one in rng.integers(0, 2, int(rng.integers(1, 7)) * SIZE)]
+            with cache.load(ids) as load:
+                n_known = load.wait()
+                append(load.sequence, ids[n_known:])
+                assert_right(load.sequence, 0, len(ids))
+            assert cache.drain()
+            assert cache.set_hot_budget(asked) == asked
+            assert cache.stats().hot_blocks * BLOCK_BYTES <= asked
+            cache.check()
 
 
 @pytest.mark.parametrize("n_bytes", [0, BLOCK_BYTES, 7 * BLOCK_BYTES])
