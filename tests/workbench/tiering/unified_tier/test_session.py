@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.workbench.inference.tiny_models import cache_for, ids, write_model
-from tests.workbench.tiering.unified_tier.opened import on_disk, serving
+from tests.workbench.tiering.unified_tier.opened import on_disk, serving, spoiled
 from workbench.errors import UsageError
 from workbench.inference.llama import LlamaModel
 from workbench.tiering.unified_tier.session import Session
@@ -85,13 +85,3 @@ def test_blocks_that_are_lost_are_computed_again_with_the_same_result(tmp_path, 
     assert none_lost == 0
     assert n_lost > 0
     assert again == text == [*texts[0], *texts[1]]
-
-
-def spoiled(folder):
-    """Flip a byte in each page of the store's segments; return whether there were any."""
-    files = [path for path in folder.iterdir() if path.stat().st_size > 1 << 20]
-    for path in files:
-        content = np.memmap(path, np.uint8, "r+")
-        content[4096 + 100 :: 4096] ^= 1
-        content.flush()
-    return bool(files)

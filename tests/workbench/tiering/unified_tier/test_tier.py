@@ -1,15 +1,18 @@
 """The library's door: what it opens, refuses, keeps and finds again."""
 
+import threading
+
 import numpy as np
 import pytest
 
 from tests.workbench.inference.tiny_models import ids, write_model
-from tests.workbench.tiering.unified_tier.opened import on_disk, serving
+from tests.workbench.tiering.unified_tier.opened import on_disk, serving, spoiled
 from workbench.errors import UsageError
 from workbench.inference.llama import LlamaModel
 from workbench.tiering.encryption import MasterKey
 from workbench.tiering.ssd_tier import StoreSealedError
-from workbench.tiering.unified_tier import UnifiedTier, UnifiedTierConfig
+from workbench.tiering.unified_tier import Health, UnifiedTier, UnifiedTierConfig
+from workbench.tiering.unified_tier.events import Kind
 
 
 @pytest.fixture
@@ -152,3 +155,38 @@ def test_an_adaptive_tier_answers_as_any_other(model, tmp_path):
     settings = on_disk(tmp_path, resume="adaptive", eviction="s3_fifo", write="write_back")
     with serving(model, **settings) as tiers, tiers.session() as session:
         np.testing.assert_array_equal(session.feed(ids(300)), expected)
+
+
+def test_a_session_whose_record_is_damaged_is_forgotten_and_says_so(model, tmp_path):
+    with serving(model, **on_disk(tmp_path)) as tiers, tiers.session("chat-1") as session:
+        expected = session.feed(ids(90))
+    assert spoiled(tmp_path / "store")
+    with serving(model, **on_disk(tmp_path)) as tiers:
+        with tiers.session("chat-1") as session:
+            assert session.token_ids == []
+            np.testing.assert_array_equal(session.feed(ids(90)), expected)
+            assert session.resumed_tokens == 0
+        status = tiers.status()
+        assert status.sessions_forgotten == 1
+        assert status["ssd"].health is Health.DEGRADED
+        assert Kind.SESSION_FORGOTTEN in [event.kind for event in tiers.events]
+        with tiers.session("chat-1") as session:
+            assert session.token_ids == ids(90)
+
+
+def test_two_threads_cannot_open_one_name(model, tmp_path):
+    opened, refused = [], []
+
+    def open_it(tiers):
+        try:
+            opened.append(tiers.session("chat-1"))
+        except UsageError:
+            refused.append(1)
+
+    with serving(model, **on_disk(tmp_path)) as tiers:
+        threads = [threading.Thread(target=open_it, args=(tiers,)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert (len(opened), len(refused)) == (1, 7)
