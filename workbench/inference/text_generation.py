@@ -16,11 +16,10 @@ from workbench.inference.generate import GenerationTimes, generate
 from workbench.inference.llama import LlamaModel, available_threads
 from workbench.inference.model_file import model_file
 from workbench.inference.sampler import Sampling
-from workbench.inference.session import Session
-from workbench.inference.session_store import StoreOptions, open_cache
 from workbench.inference.tokenizer import Tokenizer, read_tokenizer
 from workbench.tiering.mmap_gguf import GGUFHeader, read_header
 from workbench.tiering.tiered_kv_cache import CacheStats
+from workbench.tiering.unified_tier import Session, UnifiedTier, UnifiedTierConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,9 @@ class TextRequest:
     threads : int or None    None: as many as this process may use
     chat : bool              put the prompt in the model's chat template, as the user's turn
     sampling : Sampling
-    store : StoreOptions
+    tiers : UnifiedTierConfig
+    metrics_port : int or None   serve the tiers' numbers there meanwhile; 0: on any port
+    on_metrics : callable        told their address
     """
 
     model: str
@@ -44,7 +45,9 @@ class TextRequest:
     threads: int | None = None
     chat: bool = False
     sampling: Sampling = field(default_factory=Sampling)
-    store: StoreOptions = field(default_factory=StoreOptions)
+    tiers: UnifiedTierConfig = field(default_factory=UnifiedTierConfig)
+    metrics_port: int | None = None
+    on_metrics: Callable[[str], None] = lambda url: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +113,8 @@ def generate_text(request: TextRequest, show: Callable[[str], None]) -> TextResu
     begin = time.perf_counter()
     with (
         LlamaModel.open(path, threads=threads) as model,
-        open_cache(model, request.store) as cache,
-        Session(model, cache) as session,
+        UnifiedTier(request.tiers) as tiers,
+        _served(tiers, model, request) as session,
     ):
         load_s = time.perf_counter() - begin
         times, token_ids, parts = GenerationTimes(), [], []
@@ -122,10 +125,21 @@ def generate_text(request: TextRequest, show: Callable[[str], None]) -> TextResu
             show(parts[-1])
         parts.append(stream.finish())
         show(parts[-1])
-        persisted = session.persist() if request.store.folder is not None else None
+        persisted = session.persist() if request.tiers.ssd_folder is not None else None
         return TextResult(
-            "".join(parts), token_ids, _figures(threads, load_s, times), cache.stats(), persisted
+            "".join(parts),
+            token_ids,
+            _figures(threads, load_s, times),
+            tiers.cache.stats(),
+            persisted,
         )
+
+
+def _served(tiers: UnifiedTier, model: LlamaModel, request: TextRequest) -> Session:
+    tiers.serve(model)
+    if request.metrics_port is not None:
+        request.on_metrics(tiers.serve_metrics(port=request.metrics_port).url)
+    return tiers.session()
 
 
 def _prompt_ids(request: TextRequest, header: GGUFHeader, tokenizer: Tokenizer) -> list[int]:
