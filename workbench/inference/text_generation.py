@@ -19,6 +19,7 @@ from workbench.inference.sampler import Sampling
 from workbench.inference.session import Session
 from workbench.inference.session_store import StoreOptions, open_cache
 from workbench.inference.tokenizer import Tokenizer, read_tokenizer
+from workbench.inference.weights import WeightsStats
 from workbench.tiering.mmap_gguf import GGUFHeader, read_header
 from workbench.tiering.tiered_kv_cache import CacheStats
 
@@ -36,6 +37,7 @@ class TextRequest:
     chat : bool              put the prompt in the model's chat template, as the user's turn
     sampling : Sampling
     store : StoreOptions
+    weights_budget_bytes : int or None   the most memory that weights take; None: all stay
     """
 
     model: str
@@ -45,6 +47,7 @@ class TextRequest:
     chat: bool = False
     sampling: Sampling = field(default_factory=Sampling)
     store: StoreOptions = field(default_factory=StoreOptions)
+    weights_budget_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,7 @@ class TextResult:
     ----------
     text : str                  the continuation, as far as it was generated
     token_ids : list of int
+    weights : WeightsStats      where they were, and what streaming them cost
     persisted : bool or None    whether it can be resumed after a restart; None: no SSD tier
     """
 
@@ -83,6 +87,7 @@ class TextResult:
     token_ids: list[int]
     figures: Figures
     cache: CacheStats
+    weights: WeightsStats
     persisted: bool | None
 
 
@@ -109,7 +114,9 @@ def generate_text(request: TextRequest, show: Callable[[str], None]) -> TextResu
     prompt_ids = _prompt_ids(request, header, tokenizer)
     begin = time.perf_counter()
     with (
-        LlamaModel.open(path, threads=threads) as model,
+        LlamaModel.open(
+            path, threads=threads, weights_budget_bytes=request.weights_budget_bytes
+        ) as model,
         open_cache(model, request.store) as cache,
         Session(model, cache) as session,
     ):
@@ -124,7 +131,12 @@ def generate_text(request: TextRequest, show: Callable[[str], None]) -> TextResu
         show(parts[-1])
         persisted = session.persist() if request.store.folder is not None else None
         return TextResult(
-            "".join(parts), token_ids, _figures(threads, load_s, times), cache.stats(), persisted
+            "".join(parts),
+            token_ids,
+            _figures(threads, load_s, times),
+            cache.stats(),
+            model.weights,
+            persisted,
         )
 
 
