@@ -16,6 +16,7 @@ from workbench.cli.output import JsonFlag, print_json, print_table
 
 if TYPE_CHECKING:
     from workbench.inference.text_generation import TextResult
+    from workbench.inference.weights import WeightsStats
 
 ModelOption = Annotated[str, typer.Option(help="A name of the data manifest, or a .gguf file.")]
 PromptOption = Annotated[str, typer.Option(help="The text to continue; - reads standard input.")]
@@ -37,6 +38,10 @@ CodecOption = Annotated[
 ]
 NetworkOption = Annotated[
     str | None, typer.Option(help="Valkey server that shares the blocks: valkey://host:port.")
+]
+WeightsOption = Annotated[
+    int | None,
+    typer.Option(help="MiB that weights may take; the rest is read for every token. Default: all."),
 ]
 DtypeOption = Annotated[
     str | None, typer.Option("--kv", help="float32, float16 or int8; default: float16.")
@@ -71,6 +76,7 @@ def command(
     kv: DtypeOption = None,
     config: ConfigOption = None,
     metrics_port: MetricsOption = None,
+    weights_budget_mib: WeightsOption = None,
     chat: ChatFlag = False,
     temperature: TemperatureOption = 0.0,
     top_k: TopKOption = 0,
@@ -106,6 +112,7 @@ def command(
         tiers=tiers,
         metrics_port=metrics_port,
         on_metrics=lambda url: typer.echo(f"{url}/metrics", err=True),
+        weights_budget_bytes=None if weights_budget_mib is None else weights_budget_mib << 20,
     )
     result = generate_text(request, (lambda piece: None) if json else _show)
     if json:
@@ -125,6 +132,7 @@ def _record(result: TextResult) -> dict[str, Any]:
         "text": result.text,
         "token_ids": result.token_ids,
         "cache": asdict(result.cache),
+        "weights": asdict(result.weights),
     }
 
 
@@ -137,6 +145,7 @@ def _figures(result: TextResult) -> list[tuple[str, str]]:
         ("first token", f"{figures.ttft_ms:.1f} ms after the model was there"),
         ("loading", f"{figures.load_s:.2f} s"),
         ("threads", str(figures.threads)),
+        *_weights(result.weights),
         ("blocks in memory", f"{cache.hot_blocks} full, {cache.open_blocks} open"),
         ("blocks on the SSD tier", f"{cache.cold_blocks}"),
         (
@@ -146,4 +155,22 @@ def _figures(result: TextResult) -> list[tuple[str, str]]:
         ),
         ("SSD tier", f"{cache.ssd_read_bytes:,} bytes read, {cache.ssd_written_bytes:,} written"),
         ("kept for a restart", {True: "yes", False: "no", None: "no --cache"}[result.persisted]),
+    ]
+
+
+def _weights(weights: WeightsStats) -> list[tuple[str, str]]:
+    mib = 1 << 20
+    held, total = weights.resident_bytes / mib, weights.total_bytes / mib
+    if not weights.passing_layers:
+        return [("weights", f"{total:,.0f} MiB in memory")]
+    return [
+        (
+            "weights",
+            f"{held:,.0f} of {total:,.0f} MiB in memory, {weights.passing_layers} of "
+            f"{weights.layers} layers pass",
+        ),
+        (
+            "weights streamed",
+            f"{weights.read_bytes / mib:,.0f} MiB read, {weights.waited_s:.2f} s waited",
+        ),
     ]

@@ -17,6 +17,7 @@ from workbench.inference.llama import LlamaModel, available_threads
 from workbench.inference.model_file import model_file
 from workbench.inference.sampler import Sampling
 from workbench.inference.tokenizer import Tokenizer, read_tokenizer
+from workbench.inference.weights import WeightsStats
 from workbench.tiering.mmap_gguf import GGUFHeader, read_header
 from workbench.tiering.tiered_kv_cache import CacheStats
 from workbench.tiering.unified_tier import Session, UnifiedTier, UnifiedTierConfig
@@ -37,6 +38,8 @@ class TextRequest:
     tiers : UnifiedTierConfig
     metrics_port : int or None   serve the tiers' numbers there meanwhile; 0: on any port
     on_metrics : callable        told their address
+    weights_budget_bytes : int or None   the most memory that weights take; None: all stay, or what
+                                         the tiers' ram_bytes has room for
     """
 
     model: str
@@ -48,6 +51,7 @@ class TextRequest:
     tiers: UnifiedTierConfig = field(default_factory=UnifiedTierConfig)
     metrics_port: int | None = None
     on_metrics: Callable[[str], None] = lambda url: None
+    weights_budget_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,7 @@ class TextResult:
     ----------
     text : str                  the continuation, as far as it was generated
     token_ids : list of int
+    weights : WeightsStats      where they were, and what streaming them cost
     persisted : bool or None    whether it can be resumed after a restart; None: no SSD tier
     """
 
@@ -86,6 +91,7 @@ class TextResult:
     token_ids: list[int]
     figures: Figures
     cache: CacheStats
+    weights: WeightsStats
     persisted: bool | None
 
 
@@ -112,7 +118,11 @@ def generate_text(request: TextRequest, show: Callable[[str], None]) -> TextResu
     prompt_ids = _prompt_ids(request, header, tokenizer)
     begin = time.perf_counter()
     with (
-        LlamaModel.open(path, threads=threads) as model,
+        LlamaModel.open(
+            path,
+            threads=threads,
+            weights_budget_bytes=_weights_budget(request),
+        ) as model,
         UnifiedTier(request.tiers) as tiers,
         _served(tiers, model, request) as session,
     ):
@@ -131,6 +141,7 @@ def generate_text(request: TextRequest, show: Callable[[str], None]) -> TextResu
             token_ids,
             _figures(threads, load_s, times),
             tiers.cache.stats(),
+            model.weights,
             persisted,
         )
 
@@ -178,3 +189,9 @@ def _figures(threads: int, load_s: float, times: GenerationTimes) -> Figures:
         prefill_tokens_s=times.prefill_tokens_s,
         decode_tokens_s=times.decode_tokens_s,
     )
+
+
+def _weights_budget(request: TextRequest) -> int | None:
+    """Return what weights may take while they are loaded, before they share it with KV."""
+    budget = request.weights_budget_bytes
+    return request.tiers.ram_bytes if budget is None else budget

@@ -9,7 +9,9 @@ from typer.testing import CliRunner
 
 from tests.workbench.inference.stories import write_stories
 from workbench import cli, datasets
-from workbench.errors import DataError
+from workbench.cli import generate
+from workbench.errors import DataError, UsageError
+from workbench.inference.weights import WeightsStats
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +37,29 @@ def test_people_see_the_text_and_then_the_figures(stories):
     assert done.output.startswith(", there was a little girl")
     assert "tokens/s" in done.output
     assert "no --cache" in done.output
+
+
+def test_a_budget_for_weights_is_kept_to_and_told(stories):
+    call = ["generate", "--model", str(stories), "--prompt", "Once upon a time", "-n", "3"]
+    done = CliRunner().invoke(cli.app, [*call, "--threads", "1", "--weights-budget-mib", "4"])
+    assert done.exit_code == 0, done.output
+    assert done.output.startswith(", there was")
+    assert "1 MiB in memory" in done.output
+    record = CliRunner().invoke(cli.app, [*call, "--weights-budget-mib", "4", "--json"])
+    weights = json.loads(record.output)["weights"]
+    assert weights["budget_bytes"] == 4 << 20
+    assert weights["passing_layers"] == weights["read_bytes"] == 0
+    refused = CliRunner().invoke(cli.app, [*call, "--weights-budget-mib", "0"])
+    assert isinstance(refused.exception, UsageError)
+    assert "too small for this model" in str(refused.exception)
+
+
+def test_what_streams_is_told():
+    weights = WeightsStats(96 << 20, 48 << 20, 47 << 20, 30, 26, 512 << 20, 0.25)
+    assert generate._weights(weights) == [
+        ("weights", "47 of 96 MiB in memory, 26 of 30 layers pass"),
+        ("weights streamed", "512 MiB read, 0.25 s waited"),
+    ]
 
 
 def test_the_prompt_may_come_from_standard_input(stories):
