@@ -169,6 +169,10 @@ class LlamaModel(Closing):
             for first in range(0, len(batch), step):
                 yield self._forward.logits(first, min(step, len(batch) - first))
 
+    def n_batches(self, n_tokens: int) -> int:
+        """Return how often so many tokens, passed at once, go through the layers."""
+        return -(-n_tokens // self._forward.batch_tokens)
+
     @property
     def queries(self) -> Floats:
         """Return the queries that attend next, float32[at least n_tokens, query_heads, head_dim].

@@ -16,7 +16,7 @@ from workbench.tiering.ssd_tier import SsdTier, SsdTierConfig
 from workbench.tiering.tiered_kv_cache import CacheConfig, TieredKVCache
 
 TOKENS = ids(40)
-LAYERS = 8
+LAYERS = 9
 
 
 @pytest.fixture(scope="module")
