@@ -107,3 +107,25 @@ def test_a_sealed_session_survives_the_process_and_says_nothing_on_disk(
         assert key.read_text().strip() not in done.output
     assert resumed[0] == resumed[2] == 0
     assert resumed[1] > 32
+
+
+def test_a_file_configures_the_tiers_and_options_come_before_it(stories, tmp_path):
+    (tmp_path / "tiers.toml").write_text(
+        f'ssd_folder = "{(tmp_path / "store").as_posix()}"\nssd_bytes = "256 MiB"\ncodec = "int9"\n'
+    )
+    call = ["generate", "--model", str(stories), "--prompt", PROMPT, "-n", "4", "--json"]
+    call += ["--threads", "1", "--config", str(tmp_path / "tiers.toml")]
+    done = CliRunner().invoke(cli.app, call)
+    assert done.exit_code != 0
+    assert "int9" in str(done.exception)
+    done = CliRunner().invoke(cli.app, [*call, "--codec", "int8"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.output)["cache"]["ssd_written_bytes"] > 0
+
+
+def test_metrics_are_served_where_asked_for(stories):
+    call = ["generate", "--model", str(stories), "--prompt", PROMPT, "-n", "2", "--json"]
+    done = CliRunner().invoke(cli.app, [*call, "--threads", "1", "--metrics-port", "0"])
+    assert done.exit_code == 0, done.output
+    assert done.stderr.startswith("http://127.0.0.1:")
+    assert done.stderr.endswith("/metrics\n")

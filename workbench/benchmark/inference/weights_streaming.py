@@ -22,14 +22,19 @@ from workbench.benchmark.inference.own_engine import random_ids
 from workbench.benchmark.paired import Case, Samples, interleave
 from workbench.benchmark.progress import meter
 from workbench.inference.llama import LlamaModel, available_threads
-from workbench.inference.session_store import StoreOptions, open_cache
 from workbench.inference.weights import WeightsStats
 from workbench.tiering.memory import allocate
 from workbench.tiering.mmap_gguf import open_model
 from workbench.tiering.mmap_gguf.direct_reader import DirectReader
 from workbench.tiering.mmap_gguf.layers import group_of, group_tensors
-from workbench.tiering.tiered_kv_cache import CachedSequence
+from workbench.tiering.tiered_kv_cache import (
+    BlockLayout,
+    CacheConfig,
+    CachedSequence,
+    TieredKVCache,
+)
 
+_SPARE_BLOCKS = 4
 # Case names; `CEILING` is made of the two others, round by round.
 RESIDENT, STREAMED, READ, CEILING = "all in memory", "streamed", "reading alone", "ceiling"
 DECODE, PREFILL = "decode", "prefill"
@@ -178,7 +183,9 @@ def _sequence_of(
     with LlamaModel.open(path, threads=threads) as model:
         if budget_frac is not None:
             model.set_weights_budget(int(model.weights_bytes * budget_frac))
-        with open_cache(model, StoreOptions(hot_tokens=tokens)) as cache:
+        layout = BlockLayout(model.kv_geometry())
+        n_blocks = -(-tokens // layout.block_tokens) + _SPARE_BLOCKS
+        with TieredKVCache(CacheConfig(layout.geometry, n_blocks * layout.block_bytes)) as cache:
             model.use_cache(cache.layout)
             with cache.sequence() as sequence:
                 yield _Text(model, sequence)

@@ -41,7 +41,7 @@ from workbench.tiering.ssd_tier.putting import Offer, delete, put_all
 from workbench.tiering.ssd_tier.reading import Frame
 from workbench.tiering.ssd_tier.sealing import Sealing
 from workbench.tiering.ssd_tier.snapshot_file import publish
-from workbench.tiering.ssd_tier.stats import StoreStats, gather
+from workbench.tiering.ssd_tier.stats import Condition, StoreStats, condition, gather
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -184,10 +184,11 @@ class SsdTier(Closing):
         buffers : sequence or None         page-aligned memory of whole pages for each block
         attributes : Attributes or None    a block with another fingerprint, tenant or codec is a
                                            miss
-        on_hits : callable or None         told now and then, while later blocks are under way, how
-                                           many from the first on are hits: in any thread, but one
-                                           call at a time and none after this has returned; mostly
-                                           not of all, and of small batches not at all
+        on_hits : callable or None         told of one hit after another while later blocks are
+                                           under way: how many there are from the first on, and the
+                                           last one's bytes. In any thread, but one call at a time
+                                           and none after this has returned; mostly not of all, and
+                                           of small batches not at all
 
         Cost    one read a block, in one batch, sums taken meanwhile; 20 us a block around it.
         """
@@ -267,6 +268,10 @@ class SsdTier(Closing):
     def stats(self) -> StoreStats:
         """Return all counters and gauges."""
         return gather(self._core, self._lock is not None)
+
+    def condition(self) -> Condition:
+        """Return the part of `stats` that says whether it works, in microseconds."""
+        return condition(self._core)
 
     def check(self) -> CheckReport:
         """Read everything and compare every sum, bound and byte count; damaged blocks go."""
