@@ -84,7 +84,7 @@ def sweep_lines(
     y_ticks = alt.Axis(values=log_ticks(domain)) if y.log else alt.Axis(tickCount=5)
     y_axis = alt.Y("y:Q", title=y.title, axis=y_ticks)
     base = alt.Chart(_with_text(points, y.unit)).encode(
-        x_axis.scale(type="log", base=2) if x.log else x_axis,
+        x_axis.scale(type="log", base=2, nice=False) if x.log else x_axis,
         y_axis.scale(type="log" if y.log else "linear", domain=list(domain), nice=False),
         scales.color("series"),
         tooltip=[

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import altair as alt
@@ -20,6 +19,8 @@ from workbench.report.palette import ROLES, role_names
 
 # Of the chart's height: one line of 12 px text and a little air.
 _LINE_FRAC = 0.075
+# As far as labels may reach, as fractions of the height.
+_LOWEST, _HIGHEST = 0.0, 1.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,22 +101,40 @@ def check_log(values: pl.Series, title: str, label: str) -> None:
 def spread_labels(
     values: Sequence[float], domain: tuple[float, float], *, log: bool, n_lines: int = 1
 ) -> list[float]:
-    """Return positions, in the values' unit, a text line apart and near their values.
+    """Return positions, in the values' unit, a text line apart and as near their values as can be.
+
+    Lines that are too close become one stack, its middle where the middle of their values is; a
+    stack that reaches over the top or below the bottom is pushed back.
 
     Cost    O(n log n); lines that fit are not moved.
     """
     places = [_fraction(value, domain, log) for value in values]
     order = sorted(range(len(places)), key=places.__getitem__)
-    moved = list(places)
     gap = _LINE_FRAC * n_lines
-    for before, after in pairwise(order):
-        moved[after] = max(moved[after], moved[before] + gap)
-    # What was pushed over the top comes back down, and pushes the ones below it.
-    ceiling = 1.02
-    for index in reversed(order):
-        moved[index] = min(moved[index], ceiling)
-        ceiling = moved[index] - gap
-    return [_value(place, domain, log) for place in moved]
+    stacks: list[list[float]] = []
+    for index in order:
+        stacks.append([places[index]])
+        while len(stacks) > 1 and _first(stacks[-1], gap) < _last(stacks[-2], gap) + gap - 1e-12:
+            stacks[-2:] = [stacks[-2] + stacks[-1]]
+    moved = [_first(stack, gap) + gap * number for stack in stacks for number in range(len(stack))]
+    for number, place in enumerate(moved):
+        moved[number] = max(place, moved[number - 1] + gap if number else _LOWEST)
+    ceiling = _HIGHEST
+    for number in reversed(range(len(moved))):
+        moved[number] = min(moved[number], ceiling)
+        ceiling = moved[number] - gap
+    by_index = dict(zip(order, moved, strict=True))
+    return [_value(by_index[index], domain, log) for index in range(len(places))]
+
+
+def _first(stack: list[float], gap: float) -> float:
+    """Return where the lowest line of a stack lies, which is centred on its values."""
+    value = sum(stack) / len(stack) - gap * (len(stack) - 1) / 2
+    return max(value, _LOWEST)
+
+
+def _last(stack: list[float], gap: float) -> float:
+    return _first(stack, gap) + gap * (len(stack) - 1)
 
 
 def _linear_ticks(low: float, high: float) -> list[float]:

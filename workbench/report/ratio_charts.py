@@ -70,12 +70,10 @@ def sparkline(ratios: Sequence[float], title: str) -> Figure:
 
 
 def _lines(scale: alt.Scale, axis: alt.Axis, factor: float, claim: str) -> alt.LayerChart:
-    """Return the dashed lines of 1x and of the claim, named on opposite sides."""
+    """Return the dashed lines of 1x and of the claim, named on opposite sides; one if they meet."""
     layers = []
-    for at, text, is_left in (
-        (1.0, "no change", factor > 1),
-        (factor, f"claim {claim_text(claim)}", factor <= 1),
-    ):
+    marks = [(1.0, "no change", factor > 1), (factor, f"claim {claim_text(claim)}", factor <= 1)]
+    for at, text, is_left in marks if factor != 1 else marks[1:]:
         base = alt.Chart(pl.DataFrame({"at": [at], "text": [text]}))
         x = alt.X("at:Q", scale=scale, title=None, axis=axis)
         # Over its own line where there is room; beside it where the other one's name would be.

@@ -25,7 +25,7 @@ _ROLES = {
     BY_NEED: "optimised",
     TRUE_MASS: "ceiling",
 }
-_KL_BAR, _TOP1_BAR = f"KL of {MOST_KL:g}", f"limit: {1 - BROKEN_TOP1:.0%}"
+_LIMIT = "limit"
 _ROW_HEIGHT = 26
 _SIDE_PIXELS = 170
 
@@ -47,7 +47,11 @@ def mass(rows: pl.DataFrame) -> Figure:
         alt.Chart(found)
         .mark_rect(color=ROLES["optimised"].ink)
         .encode(
-            alt.X("layer:O", title="layer", axis=alt.Axis(labelAngle=0)),
+            alt.X(
+                "layer:O",
+                title="Layer",
+                axis=alt.Axis(labelAngle=0, labelOverlap="parity", labelSeparation=4),
+            ),
             alt.Y("age:N", sort=order, title=None, axis=alt.Axis(labelLimit=200, minExtent=100)),
             alt.Opacity(
                 "percent:Q",
@@ -79,7 +83,7 @@ def needs(rows: pl.DataFrame) -> Figure:
         bars,
         f"What the answer loses when only these layers read just {frac:.0%} of their blocks",
         "layers",
-        Channel("value", "KL in nats"),
+        Channel("value", "KL", "nats"),
         None,
         dict.fromkeys(bars["layers"], "optimised"),
     )
@@ -88,14 +92,14 @@ def needs(rows: pl.DataFrame) -> Figure:
 def quality(rows: pl.DataFrame, layout: str) -> Figure:
     """Draw KL over the fraction of the cold bytes that was read, a line a rule."""
     points = _curve(rows, layout, "kl")
-    lines = pl.concat([points, _level(points, _KL_BAR, MOST_KL)])
+    lines = pl.concat([points, _level(points, _LIMIT, MOST_KL)])
     return sweep_lines(
         lines,
         "What the answer loses by how much is read (both axes logarithmic)",
         Channel("percent", "Cold bytes read", "%", log=True),
         Channel("value", "KL from reading everything", "nats", log=True),
         "variant",
-        _ROLES | {_KL_BAR: "ceiling"},
+        _ROLES | {_LIMIT: "ceiling"},
     )
 
 
@@ -103,14 +107,14 @@ def agreement(rows: pl.DataFrame, layout: str) -> Figure:
     """Draw how often the likeliest next token is another one, a line a rule."""
     same = _curve(rows, layout, "top1_agreement")
     points = same.with_columns(value=100 * (1 - pl.col("value")))
-    lines = pl.concat([points, _level(points, _TOP1_BAR, 100 * (1 - BROKEN_TOP1))])
+    lines = pl.concat([points, _level(points, _LIMIT, 100 * (1 - BROKEN_TOP1))])
     return sweep_lines(
         lines,
         "Where it breaks: how often the likeliest next token is another one",
         Channel("percent", "Cold bytes read", "%", log=True),
         Channel("value", "Another token", "%"),
         "variant",
-        _ROLES | {_TOP1_BAR: "ceiling"},
+        _ROLES | {_LIMIT: "ceiling"},
     )
 
 

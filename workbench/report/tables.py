@@ -16,9 +16,13 @@ from workbench.report.numbers import MISSING, number
 MAX_ROWS = 1000
 # Longer text may wrap; shorter text stays on one line, so that a wide table scrolls instead.
 _LONG_TEXT = 44
+# A row's name may wrap sooner: it is what makes a table of many numbers too wide.
+_LONG_NAME = 28
+_PERCENTAGE = r"^-?[0-9][0-9.,]* ?%$"
 # The style repeats the class: a notebook front end knows our classes as little as our sheet.
 _RIGHT = ' class="num" style="text-align: right"'
 _LEFT = ' style="text-align: left"'
+_NAME = ' class="name" style="text-align: left"'
 _LONG = ' class="long" style="text-align: left"'
 
 
@@ -43,16 +47,24 @@ def table_html(frame: pl.DataFrame, caption: str) -> str:
             f"table {caption!r} has {frame.height:,} rows, the limit is {MAX_ROWS:,}; "
             "aggregate in polars first"
         )
-    is_number = [dtype.is_numeric() for dtype in frame.dtypes]
+    is_number = [_is_numeric(column) for column in frame.iter_columns()]
     head = "".join(
         f'<th scope="col"{_RIGHT if right else _LEFT}>{escape(name)}</th>'
         for name, right in zip(frame.columns, is_number, strict=True)
     )
     body = "\n".join(_row_html(row, is_number) for row in frame.iter_rows())
     return (
-        f'<table class="wb-table">\n<caption>{escape(caption)}</caption>\n'
+        f'<table class="wb-table">\n<caption><span>{escape(caption)}</span></caption>\n'
         f"<thead>\n<tr>{head}</tr>\n</thead>\n<tbody>\n{body}\n</tbody>\n</table>"
     )
+
+
+def _is_numeric(column: pl.Series) -> bool:
+    """Return whether a column is read by its digits: numbers, and percentages written out."""
+    if column.dtype != pl.String:
+        return column.dtype.is_numeric()
+    written = column.drop_nulls()
+    return not written.is_empty() and bool(written.str.contains(_PERCENTAGE).all())
 
 
 def cell_text(value: object) -> str:
@@ -78,5 +90,7 @@ def _row_html(row: tuple[object, ...], is_number: list[bool]) -> str:
 def _cell_html(value: object, is_number: bool, tag: str) -> str:
     text = cell_text(value)
     look = _RIGHT if is_number else _LONG if len(text) > _LONG_TEXT else _LEFT
+    if look == _LEFT and tag == "th" and len(text) > _LONG_NAME:
+        look = _NAME
     scope = ' scope="row"' if tag == "th" else ""
     return f"<{tag}{scope}{look}>{escape(text)}</{tag}>"

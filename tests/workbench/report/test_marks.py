@@ -24,6 +24,18 @@ def test_labels_end_a_line_apart_in_the_order_of_their_values(log: bool, n_lines
         assert shares.max() <= 1.02 + 1e-9
 
 
+def test_a_stack_of_labels_has_its_middle_where_its_values_are() -> None:
+    assert spread_labels([5.0, 5.0, 5.0], (0, 10), log=False) == pytest.approx([4.25, 5, 5.75])
+    # What lies apart from the stack stays where it is.
+    places = spread_labels([9.5, 4.0, 4.1], (0, 10), log=False)
+    assert places == pytest.approx([9.5, 3.675, 4.425])
+
+
+def test_a_stack_stays_within_the_chart() -> None:
+    assert spread_labels([0.0, 0.0], (0, 10), log=False) == pytest.approx([0, 0.75])
+    assert spread_labels([10.0, 10.0], (0, 10), log=False) == pytest.approx([9.45, 10.2])
+
+
 def test_equal_values_get_different_places() -> None:
     places = spread_labels([2.0, 2.0, 2.0], (0, 10), log=False)
     assert len(set(places)) == 3

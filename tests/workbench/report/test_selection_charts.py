@@ -52,21 +52,21 @@ def test_needs_are_a_bar_a_group():
     )
     said = drawn(selection_charts.needs(rows))
     assert "just 10%" in said
-    assert "layers 3 to 5 0.012" in said
+    assert "layers 3 to 5 0.0120 nats" in said
 
 
 def test_quality_is_drawn_over_what_was_read_in_one_layout():
     rows = curve("kl", "nats", lambda frac, worse: 0.001 * worse / frac)
     said = drawn(selection_charts.quality(rows, LAYOUT))
     assert "sketch by need" in said
-    assert "KL of 0.01 from 0.0100 nats" in said
+    assert "limit from 0.0100 nats" in said
     assert "everything" not in said
 
 
 def test_agreement_is_drawn_beside_the_point_where_it_breaks():
     rows = curve("top1_agreement", "ratio", lambda frac, worse: 1 - 0.01 * worse / frac)
     said = drawn(selection_charts.agreement(rows, LAYOUT))
-    assert "limit: 10% from 10.0 %" in said
+    assert "limit from 10.0 %" in said
 
 
 def test_speed_names_layout_and_share():

@@ -19,7 +19,7 @@ _NS = "{http://www.w3.org/1999/xhtml}"
 
 def test_every_cell_is_reached_through_its_headers() -> None:
     table = html5lib.parse(table_html(_FRAME, "Rates")).find(f".//{_NS}table")
-    assert table.find(f"{_NS}caption").text == "Rates"
+    assert "".join(table.find(f"{_NS}caption").itertext()) == "Rates"
     heads = table.findall(f"{_NS}thead/{_NS}tr/{_NS}th")
     assert [head.text for head in heads] == _FRAME.columns
     assert {head.get("scope") for head in heads} == {"col"}
@@ -70,3 +70,13 @@ def test_an_empty_frame_is_a_table_without_rows() -> None:
 def test_what_no_page_may_carry_is_refused(frame: pl.DataFrame, caption: str, said: str) -> None:
     with pytest.raises(ReportError, match=said):
         table_html(frame, caption)
+
+
+def test_percentages_stand_to_the_right_and_names_may_wrap() -> None:
+    name = "a name that is much longer than others"
+    frame = pl.DataFrame({"what": [name, "b"], "share": ["3.5%", None], "mixed": ["3.5%", "none"]})
+    html = table_html(frame, "shares")
+    assert '<td class="num" style="text-align: right">3.5%</td>' in html
+    assert '<td style="text-align: left">3.5%</td>' in html
+    assert f'class="name" style="text-align: left">{name}<' in html
+    assert "<caption><span>shares</span></caption>" in html

@@ -1,7 +1,8 @@
 """Load one cold prefix through every codec, on the same disk, round by round.
 
 Follows: prefix_restore.py: two prefixes push each other out of memory; every codec has a cache of
-its own on one SSD tier, and its blocks are its own by their keys.
+its own on one SSD tier, and its blocks are its own by their keys. Codecs come back as float16, but
+for one more case: int8 that stays int8 in memory, where attention reads it as it is.
 Leaves out: what is lost (codec_quality.py), fio (prefix_restore.py).
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 
@@ -28,6 +29,8 @@ from workbench.tiering.memory import MIB
 from workbench.tiering.ssd_tier import SsdTier, SsdTierConfig
 from workbench.tiering.tiered_kv_cache import BlockLayout, CacheConfig, Load, TieredKVCache
 
+# Not a codec's name: a cache whose blocks are int8 in memory and on the SSD alike.
+KEPT_INT8 = "int8 in memory too"
 DEPTH = 32
 _SEGMENT_BYTES = 32 * MIB
 # Of the values' root mean square; int4's is 0.13 at most. Nothing but damage is worse.
@@ -60,6 +63,7 @@ def measure(store: Path, k: Halves, v: Halves, names: Sequence[str], rounds: int
     Parameters
     ----------
     k, v : float16[n_tokens, layers, kv_heads, head_dim]   of whole blocks
+    names : sequence of str                                codecs, and `KEPT_INT8`
 
     Raises
     ------
@@ -68,13 +72,13 @@ def measure(store: Path, k: Halves, v: Halves, names: Sequence[str], rounds: int
     Cost    ``rounds + 1`` loads a codec, and every codec's two prefixes written.
     """
     _, layers, heads, head_dim = k.shape
-    layout = BlockLayout(KVGeometry(layers, heads, head_dim, "float16"))
-    n_bytes = len(k) // layout.block_tokens * layout.block_bytes
+    geometry = KVGeometry(layers, heads, head_dim, "float16")
+    n_bytes = _prefix_bytes(BlockLayout(geometry), len(k))
     capacity = (len(names) * 3 * n_bytes // _SEGMENT_BYTES + 4) * _SEGMENT_BYTES
     with (
         scratch_folder(store, "codecs", capacity) as folder,
         open_engine("auto", depth=DEPTH) as engine,
-        _opened(folder, engine, capacity, layout, names, n_bytes) as caches,
+        _opened(folder, engine, capacity, geometry, names, len(k)) as caches,
     ):
         loaders = {name: _Loader(cache, k, v) for name, cache in caches.items()}
         watches = [
@@ -99,14 +103,17 @@ def _opened(
     folder: Path,
     engine: RealFiles,
     capacity: int,
-    layout: BlockLayout,
+    geometry: KVGeometry,
     names: Sequence[str],
-    n_bytes: int,
+    n_tokens: int,
 ) -> Iterator[dict[str, TieredKVCache]]:
     settings = SsdTierConfig(capacity, _SEGMENT_BYTES, flush_every_s=None)
     with SsdTier.open(folder, settings, engine) as tier, ExitStack() as stack:
         caches = {}
         for name in names:
+            is_kept = name == KEPT_INT8
+            layout = BlockLayout(replace(geometry, dtype="int8") if is_kept else geometry)
+            n_bytes = _prefix_bytes(layout, n_tokens)
             config = CacheConfig(
                 layout.geometry,
                 hot_bytes=n_bytes + layout.block_bytes,
@@ -115,10 +122,14 @@ def _opened(
                 write_queue_blocks=2 * n_bytes // layout.block_bytes,
                 write_wait_s=30.0,
                 staging_bytes=8 * MIB,
-                codec=name,
+                codec="none" if is_kept else name,
             )
             caches[name] = stack.enter_context(TieredKVCache(config, tier))
         yield caches
+
+
+def _prefix_bytes(layout: BlockLayout, n_tokens: int) -> int:
+    return n_tokens // layout.block_tokens * layout.block_bytes
 
 
 class _Loader:

@@ -1,7 +1,7 @@
 """Hold the KV cache's load of a cold prefix, every checksum verified, against fio.
 
-Follows: the real model's fp16 KV in blocks of 64 tokens, read in frames of ten layers straight into
-the hot slab; fio reads requests as large as one frame, as deep.
+Follows: the real model's fp16 KV in blocks of 64 tokens, read in frames of half its layers straight
+into the hot slab; fio reads requests as large as one frame, as deep.
 Leaves out: the SSD tier alone (sequence_restore.py), and what attention does with the layers.
 """
 

@@ -17,6 +17,11 @@ from workbench.benchmark.findings import SECONDS, Benchmark, Finding, Preset
 from workbench.benchmark.network import network_outage, network_rates
 from workbench.benchmark.network.network_outage import FIRST, OutagePlan
 from workbench.benchmark.network.network_rates import BATCH, ONE, RAW, RAW_AGAIN, RatesPlan
+from workbench.benchmark.network.outage_limits import (
+    FIRST_LIMIT_S,
+    LATER_LIMIT_S,
+    RECOVERY_LIMIT_S,
+)
 from workbench.benchmark.statistics import Claim, Ratio, bootstrap_ratio
 
 GET_BAR, LIMIT_BAR = Claim.parse(">= 0.8x"), Claim.parse(">= 1x")
@@ -32,7 +37,6 @@ _OUTAGES: Mapping[Preset, OutagePlan] = {
     "standard": OutagePlan(rounds=15, later_requests=200),
     "full": OutagePlan(rounds=30, later_requests=1000),
 }
-FIRST_LIMIT_S, LATER_LIMIT_S, RECOVERY_LIMIT_S = 0.06, 0.001, 2.0
 
 
 def _get(preset: Preset) -> list[Finding]:

@@ -64,7 +64,7 @@ def measure(plan: OutagePlan, on_round: Callable[[int], None] | None = None) -> 
     """
     first, later, recovery = [], [], []
     with (
-        _said_once(),
+        said_once(),
         EmbeddedServer() as server,
         NetworkTier.open(NetworkTierConfig(server.url)) as tier,
     ):
@@ -93,7 +93,7 @@ def measure(plan: OutagePlan, on_round: Callable[[int], None] | None = None) -> 
 
 
 @contextlib.contextmanager
-def _said_once() -> Iterator[None]:
+def said_once() -> Iterator[None]:
     """Keep the tier's line for each outage to itself: here they are the plan."""
     log = logging.getLogger("workbench.tiering.distributed_tier")
     level = log.level

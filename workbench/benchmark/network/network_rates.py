@@ -24,7 +24,7 @@ RAW = "raw GET"
 RAW_AGAIN = "raw GET again"
 ONE = "one at a time"
 BATCH = "in one call"
-_NAMESPACE = "bench"
+NAMESPACE = "bench"
 # A busy machine must not turn a slow block into a missing one.
 _PATIENCE_S = 5.0
 
@@ -57,14 +57,14 @@ def measure(plan: RatesPlan, on_round: Callable[[int], None] | None = None) -> S
     with EmbeddedServer(max(256 << 20, 4 * size)) as server:
         settings = NetworkTierConfig(
             server.url,
-            namespace=_NAMESPACE,
+            namespace=NAMESPACE,
             write_queue_bytes=max(64 << 20, 2 * size),
             write_queue_blocks=plan.blocks,
             **config,  # type: ignore[arg-type]
         )
         with NetworkTier.open(settings, required=True) as tier, _raw_client(server) as client:
-            keys = _stored(tier, plan)
-            names = _names(keys, plan.block_bytes, settings.chunk_bytes)
+            keys = store_blocks(tier, plan)
+            names = value_names(keys, plan.block_bytes, settings.chunk_bytes)
             room = np.zeros((plan.blocks, plan.block_bytes), np.uint8)
             cases = [
                 (RAW, partial(_raw, client, names)),
@@ -80,7 +80,13 @@ def _raw_client(server: EmbeddedServer) -> Valkey:
     return Valkey(port=server.port, retry=Retry(NoBackoff(), 0), socket_timeout=_PATIENCE_S)
 
 
-def _stored(tier: NetworkTier, plan: RatesPlan) -> list[bytes]:
+def store_blocks(tier: NetworkTier, plan: RatesPlan) -> list[bytes]:
+    """Write random blocks to the server and return their keys.
+
+    Raises
+    ------
+    RuntimeError   if the server did not take them
+    """
     rng = np.random.default_rng(24)
     keys = [rng.bytes(32) for _ in range(plan.blocks)]
     puts = [tier.put(key, rng.bytes(plan.block_bytes)) for key in keys]
@@ -89,9 +95,10 @@ def _stored(tier: NetworkTier, plan: RatesPlan) -> list[bytes]:
     return keys
 
 
-def _names(keys: list[bytes], block_bytes: int, chunk_bytes: int) -> list[bytes]:
+def value_names(keys: list[bytes], block_bytes: int, chunk_bytes: int) -> list[bytes]:
+    """Return the names of the values that blocks lie in, block by block."""
     numbers = range(-(-block_bytes // chunk_bytes))
-    return [chunk_name(_NAMESPACE.encode(), key, number) for key in keys for number in numbers]
+    return [chunk_name(NAMESPACE.encode(), key, number) for key in keys for number in numbers]
 
 
 def _raw(client: Valkey, names: list[bytes]) -> None:

@@ -22,7 +22,7 @@ from workbench.tiering.tiered_kv_cache import CacheConfig, TieredKVCache
 Floats = NDArray[np.float32]
 # Characters a token of English, and more, so that a stretch always has enough of them.
 _CHARACTERS_PER_TOKEN = 8
-_STRETCHES = 12
+STRETCHES = 12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,9 +48,9 @@ def token_ids(model: Path, n_tokens: int, stretch: int = 0) -> list[int]:
     UsageError   if there is no such stretch, or it has not that many tokens
     """
     text = embedded_text()
-    step = len(text) // _STRETCHES
-    if not 0 <= stretch < _STRETCHES:
-        raise UsageError(f"stretch={stretch} of the text must be 0..{_STRETCHES - 1}")
+    step = len(text) // STRETCHES
+    if not 0 <= stretch < STRETCHES:
+        raise UsageError(f"stretch={stretch} of the text must be 0..{STRETCHES - 1}")
     wanted = min(step, _CHARACTERS_PER_TOKEN * n_tokens)
     found = read_tokenizer(read_header(model)).encode(text[stretch * step :][:wanted])
     if len(found) < n_tokens:

@@ -15,11 +15,12 @@ from workbench.runs.days.day04_batch_prefetch import DAY04
 from workbench.runs.days.day05_week1_review import DAY05
 from workbench.runs.days.day22_kv_compression import DAY22
 from workbench.runs.days.day23_inactive_layers import DAY23
+from workbench.runs.days.day24_network_tier import DAY24
 from workbench.runs.params import closest
 
 __all__ = ["DAYS", "Day", "get_day"]
 
-_ALL = (DAY01, DAY02, DAY03, DAY04, DAY05, DAY22, DAY23)
+_ALL = (DAY01, DAY02, DAY03, DAY04, DAY05, DAY22, DAY23, DAY24)
 DAYS: dict[str, Day] = {day.name: day for day in _ALL}
 
 

@@ -15,7 +15,8 @@ from workbench.tiering.ssd_tier.frame import Attributes
 from workbench.tiering.ssd_tier.index import Entry
 from workbench.tiering.ssd_tier.reading import Failure, Frame, Wanted, load
 
-OnHits = Callable[[int], None]
+# Told how many blocks from the first on are hits, and the last one's payload.
+OnHits = Callable[[int, memoryview], None]
 
 # A block that moved three times during one lookup is not worth a fourth.
 _ATTEMPTS = 3
@@ -86,7 +87,7 @@ class _Hits:
         if not is_next or self._wanted not in (None, _attributes(frame)):
             return False
         self._n_hits += 1
-        self._on_hits(self._n_hits)
+        self._on_hits(self._n_hits, frame.payload)
         return True
 
 

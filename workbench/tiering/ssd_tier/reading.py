@@ -8,11 +8,11 @@ Leaves out: counting hits and misses (lookup.py).
 from __future__ import annotations
 
 import enum
-import threading
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from workbench.phases import Phase
+from workbench.tiering.arriving import Arriving
 from workbench.tiering.async_io.buffers import address
 from workbench.tiering.async_io.engine import (
     PAGE_BYTES,
@@ -119,10 +119,8 @@ class _Arrivals:
         self._on_frame = on_frame
         self._landings = _landings(core, wanted)
         self._errors: Sequence[StorageError | None] = [None] * len(wanted)
-        # Blocks that arrived, of these taken to be checked, and told of; each from the first on.
-        self._n_whole = self._n_taken = self._n_told = 0
-        self._ended = False
-        self._changed = threading.Condition()
+        self._arriving = Arriving()
+        self._n_told = 0
         self._checked: list[Frame | Failure | None] = [None] * len(wanted)
 
     @property
@@ -138,34 +136,33 @@ class _Arrivals:
         try:
             # One thread sums faster than any disk reads; opening sealed blocks takes two.
             if is_large and self._core.sealing is not None:
-                other = self._core.helper().submit(self._follow)
+                other = self._core.helper().submit(self._arriving.follow, self._check)
             on_whole = self._arrive if is_large else None
             self._errors = self._core.device.submit(batch, deadline, on_whole)
-            self._end(len(batch))
+            self._arriving.end(len(batch))
             # The last blocks arrive all at once.
-            if other is None and is_large and self._n_whole - self._n_taken > 1:
-                other = self._core.helper().submit(self._follow)
-            self._follow()
+            if other is None and is_large and self._arriving.n_waiting > 1:
+                other = self._core.helper().submit(self._arriving.follow, self._check)
+            self._arriving.follow(self._check)
         finally:
-            self._end(self._n_whole)
+            self._arriving.end()
             # One that was busy with somebody else has nothing left to do here.
             if other is not None and not other.cancel():
                 other.result()
 
     def _arrive(self, n_whole: int) -> None:
         """Check what has arrived, and tell of the first blocks that are good."""
-        with self._changed:
-            self._n_whole = n_whole
-            self._changed.notify()
+        self._arriving.arrive(n_whole)
         # Arrivals come one by one: the newest is the other thread's, if there is one, or it would
         # find nothing to do.
         n_left = 0 if self._core.sealing is None else 1
-        while self._n_whole - self._n_taken > n_left and self._check_next():
+        while self._arriving.n_waiting > n_left and (number := self._arriving.take()) is not None:
+            self._check(number)
             self._tell()
         self._tell()
 
     def _tell(self) -> None:
-        while self._on_frame and self._n_told < self._n_whole:
+        while self._on_frame and self._n_told < self._arriving.n_here:
             answer = self._checked[self._n_told]
             if not isinstance(answer, Frame):
                 return
@@ -173,26 +170,8 @@ class _Arrivals:
             if not self._on_frame(answer):
                 self._on_frame = None
 
-    def _end(self, n_whole: int) -> None:
-        with self._changed:
-            self._n_whole, self._ended = n_whole, True
-            self._changed.notify_all()
-
-    def _follow(self) -> None:
-        """Check blocks as they arrive, until no more come."""
-        while self._check_next() or not self._ended:
-            with self._changed:
-                self._changed.wait_for(lambda: self._ended or self._n_taken < self._n_whole)
-
-    def _check_next(self) -> bool:
-        """Check a block that is whole and that nobody has taken; return whether there was one."""
-        with self._changed:
-            number = self._n_taken
-            if number == self._n_whole:
-                return False
-            self._n_taken += 1
+    def _check(self, number: int) -> None:
         self._checked[number] = self._answer(number)
-        return True
 
     def _answer(self, number: int) -> Frame | Failure:
         error, one = self._errors[number], self._wanted[number]

@@ -184,10 +184,11 @@ class SsdTier(Closing):
         buffers : sequence or None         page-aligned memory of whole pages for each block
         attributes : Attributes or None    a block with another fingerprint, tenant or codec is a
                                            miss
-        on_hits : callable or None         told now and then, while later blocks are under way, how
-                                           many from the first on are hits: in any thread, but one
-                                           call at a time and none after this has returned; mostly
-                                           not of all, and of small batches not at all
+        on_hits : callable or None         told of one hit after another while later blocks are
+                                           under way: how many there are from the first on, and the
+                                           last one's bytes. In any thread, but one call at a time
+                                           and none after this has returned; mostly not of all, and
+                                           of small batches not at all
 
         Cost    one read a block, in one batch, sums taken meanwhile; 20 us a block around it.
         """

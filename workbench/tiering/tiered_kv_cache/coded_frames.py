@@ -7,7 +7,6 @@ Leaves out: the codecs themselves (workbench/tiering/compression), and the SSD t
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,15 +15,17 @@ from typing import NamedTuple
 import numpy as np
 
 from workbench.tiering import compression
+from workbench.tiering.arriving import Arriving
 from workbench.tiering.closing import Closing
 from workbench.tiering.compression import Bytes, Codec, CodecError, Kept
 from workbench.tiering.memory import allocate
+from workbench.tiering.ssd_tier.lookup import OnHits
 from workbench.tiering.tiered_kv_cache.layout import BlockLayout
 
-# Encoded or read at once: enough for the device, while as many are decoded; fewer where a call has
-# less than four times as many, so that its reads and its decoding overlap as well.
+# Encoded at once: enough for the device.
 BATCH_FRAMES = 16
-_BATCHES, _LEAST_FRAMES = 4, 4
+# Read at once, of the SSD tier's pool: the device is kept waiting between two such reads.
+_WINDOW_BYTES = 64 << 20
 _PAGE_BYTES = 4096
 
 
@@ -44,7 +45,7 @@ class Wanted(NamedTuple):
     view: Bytes
 
 
-Read = Callable[[Sequence[Wanted]], Sequence[memoryview | None]]
+Read = Callable[[Sequence[Wanted], OnHits], Sequence[memoryview | None]]
 
 
 class CodedFrames(Closing):
@@ -90,26 +91,39 @@ class CodedFrames(Closing):
 
         Parameters
         ----------
-        read : callable   returns the stored bytes of some of them, None for what is not there
+        read : callable   returns the stored bytes of some of them, None for what is not there; may
+                          tell meanwhile of one after another from the first on
         """
-        size = min(BATCH_FRAMES, max(_LEAST_FRAMES, -(-len(frames) // _BATCHES)))
-        batches = [frames[at : at + size] for at in range(0, len(frames), size)]
-        here: list[list[bool]] = [[] for _ in batches]
-        turns = itertools.count()
+        size = max(1, _WINDOW_BYTES // self._row_bytes)
+        here = []
+        for at in range(0, len(frames), size):
+            here += self._fetch(frames[at : at + size], read)
+        return here
 
-        def work() -> None:
-            while (turn := next(turns)) < len(batches):
-                batch = batches[turn]
-                here[turn] = [self._decode(*one) for one in zip(batch, read(batch), strict=True)]
+    def _fetch(self, frames: Sequence[Wanted], read: Read) -> list[bool]:
+        """Fetch so many frames as memory is taken for at once."""
+        payloads: list[memoryview | None] = [None] * len(frames)
+        here = [False] * len(frames)
+        arriving = Arriving()
 
-        other = self._helper.submit(work) if len(batches) > 1 else None
+        def decode(number: int) -> None:
+            here[number] = self._decode(frames[number], payloads[number])
+
+        def tell(n_hits: int, payload: memoryview) -> None:
+            payloads[n_hits - 1] = payload
+            arriving.arrive(n_hits)
+
+        other = self._helper.submit(arriving.follow, decode) if len(frames) > 1 else None
         try:
-            work()
+            payloads[:] = read(frames, tell)
+            arriving.end(len(frames))
+            arriving.follow(decode)
         finally:
+            arriving.end()
             # One that was busy with somebody else has nothing left to do here.
             if other is not None and not other.cancel():
                 other.result()
-        return [is_here for batch in here for is_here in batch]
+        return here
 
     def close(self) -> None:
         """Stop the second thread."""

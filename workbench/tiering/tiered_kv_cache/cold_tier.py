@@ -152,10 +152,11 @@ class ColdTier(Closing):
             self.read_bytes += sum(here) * self._layout.frame_bytes
         return here
 
-    def _read(self, frames: Sequence[Wanted]) -> Sequence[memoryview | None]:
+    def _read(self, frames: Sequence[Wanted], on_hits: OnHits) -> Sequence[memoryview | None]:
         """Return the stored bytes of frames, None for what is not there."""
+        keys = [one.key for one in frames]
         try:
-            payloads = self._ssd.get_many([one.key for one in frames], None, self._attributes)
+            payloads = self._ssd.get_many(keys, None, self._attributes, on_hits)
         except _BROKEN:
             return [None] * len(frames)
         with self._lock:

@@ -31,7 +31,8 @@ class CacheConfig:
     geometry : KVGeometry           of the model; its dtype (float32, float16, int8) is what is kept
     hot_bytes : int                 memory for hot blocks, those on their way out included
     block_tokens : int              tokens a block
-    frame_layers : int              layers that are read and written as one frame
+    frame_layers : int              layers that are read and written as one frame; 0: as
+                                    `BlockLayout` chooses
     policy : callable               makes the eviction policy for so many hot blocks
     write : callable                makes the policy that says which blocks go to the SSD tier
     high_watermark_frac : float     0..1 of the slots; above it blocks are demoted ...
@@ -47,7 +48,7 @@ class CacheConfig:
     geometry: KVGeometry
     hot_bytes: int
     block_tokens: int = BLOCK_TOKENS
-    frame_layers: int = 10
+    frame_layers: int = 0
     policy: Callable[[int], Policy[bytes]] = Lru
     write: Callable[[], WritePolicy] = WriteThrough
     high_watermark_frac: float = 0.95

@@ -124,7 +124,9 @@ class Loader(Closing):
             self._keep_missed(fills, wanted, here)
         return [all(here[at :: len(fills)]) for at in range(len(fills))]
 
-    def _note(self, fills: Sequence[Fill], frames: range, n_hits: int) -> None:
+    def _note(
+        self, fills: Sequence[Fill], frames: range, n_hits: int, _payload: memoryview
+    ) -> None:
         """Note while later frames are read that the first of every block are here."""
         n_rows, rest = divmod(n_hits, len(fills))
         if rest == 0 and n_rows < len(frames):

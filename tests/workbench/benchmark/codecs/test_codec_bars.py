@@ -6,7 +6,7 @@ import pytest
 from tests.workbench.benchmark import codec_findings
 from workbench.benchmark import bars
 from workbench.benchmark.codecs import codec_bars, codec_quality, codec_rates, codec_restore
-from workbench.benchmark.codecs.codec_restore import CodecRestore
+from workbench.benchmark.codecs.codec_restore import KEPT_INT8, CodecRestore
 from workbench.benchmark.findings import PRESETS
 from workbench.benchmark.kv.prefix_restore import GEOMETRY
 from workbench.benchmark.paired import Samples
@@ -24,10 +24,10 @@ def restored(**ms):
 
 @pytest.mark.parametrize(("ms", "met"), [(5.9, True), (6.1, False)])
 def test_int8s_restore_is_held_against_float16s(monkeypatch, ms, met):
-    found = restored(int8=ms, int8_channel=7.0, int4_hadamard=8.0)
+    found = restored(int8=ms, int8_channel=7.0, int4_hadamard=8.0, **{KEPT_INT8: ms})
     monkeypatch.setattr(codec_restore, "measure", lambda *given: found)
     rows = run("codec_restore")
-    assert [row.met for row in rows] == [met, None, None]
+    assert [row.met for row in rows] == [met, met, None, None]
     assert rows[0].bar == "median >= 1.67x"
     assert rows[0].ratio == pytest.approx(10 / ms, rel=1e-3)
     assert rows[0].ceiling == pytest.approx(0.01)

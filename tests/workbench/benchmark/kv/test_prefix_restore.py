@@ -15,8 +15,8 @@ PLAN = PrefixPlan(tokens=128, rounds=2, run_ms=20)
 @pytest.mark.fio
 def test_a_prefix_is_restored_beside_fio(disk_folder):
     found = prefix_restore.measure(disk_folder, PLAN)
-    assert found.request_kib == LAYOUT.frame_bytes // 1024 + 4 == 484
-    assert (found.beside.job.block_kib, found.beside.job.depth) == (484, 32)
+    assert found.request_kib == LAYOUT.frame_bytes // 1024 + 4 == 724
+    assert (found.beside.job.block_kib, found.beside.job.depth) == (724, 32)
     assert found.beside.samples.work[LOADED] % (2 * LAYOUT.block_bytes) == 0
     assert found.beside.samples.median_rate(LOADED) > 0
     assert 0 < found.first_layer_frac <= 1

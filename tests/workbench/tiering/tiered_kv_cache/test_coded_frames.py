@@ -1,6 +1,7 @@
 """Frames through a codec: batches in order, two threads at once, failures, a reader that fails."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from workbench.errors import UsageError
 from workbench.tiering.compression import KEEP_NOTHING
 from workbench.tiering.kv_geometry import KVGeometry
+from workbench.tiering.tiered_kv_cache import coded_frames
 from workbench.tiering.tiered_kv_cache.coded_frames import BATCH_FRAMES, CodedFrames, Plain, Wanted
 from workbench.tiering.tiered_kv_cache.layout import BlockLayout
 
@@ -39,17 +41,56 @@ def wanted(back):
     return [Wanted(bytes([number]), 0, view) for number, view in enumerate(back)]
 
 
-def reading(stored):
-    return lambda frames: [
-        None if stored[one.key[0]] is None else stored[one.key[0]].data for one in frames
-    ]
+def reading(stored, n_told=0):
+    """Return a reader of stored bytes, which tells of the first so many while it reads."""
+
+    def read(frames, tell):
+        payloads = [stored[one.key[0]] for one in frames]
+        for number, payload in enumerate(payloads[:n_told], 1):
+            tell(number, payload.data)
+        return [None if payload is None else payload.data for payload in payloads]
+
+    return read
 
 
-@pytest.mark.parametrize("n_frames", [0, 1, 4, 5, 17, 100])
-def test_every_frame_is_decoded_in_its_place(coded, n_frames):
+@pytest.mark.parametrize(
+    ("n_frames", "n_told"), [(0, 0), (1, 1), (4, 0), (5, 5), (17, 16), (99, 3)]
+)
+def test_every_frame_is_decoded_in_its_place(coded, n_frames, n_told):
     frames = some(n_frames)
     stored, back = encoded(coded, frames), np.zeros_like(frames)
-    assert coded.fetch(wanted(back), reading(stored)) == [True] * n_frames
+    assert coded.fetch(wanted(back), reading(stored, n_told)) == [True] * n_frames
+    np.testing.assert_array_equal(back, frames)
+
+
+def test_a_frame_is_decoded_while_later_ones_are_read(coded):
+    frames = some(2)
+    stored, back = encoded(coded, frames), np.zeros_like(frames)
+
+    def read(some, tell):
+        tell(1, stored[0].data)
+        for _ in range(3_000):
+            if np.array_equal(back[0], frames[0]):
+                break
+            time.sleep(0.01)
+        np.testing.assert_array_equal(back, [frames[0], np.zeros_like(frames[1])])
+        return [one.data for one in stored]
+
+    assert coded.fetch(wanted(back), read) == [True, True]
+
+
+def test_more_than_is_read_at_once_is_read_in_parts(coded, monkeypatch):
+    monkeypatch.setattr(coded_frames, "_WINDOW_BYTES", 3 * 4096)
+    frames, parts = some(8), []
+    stored, back = encoded(coded, frames), np.zeros_like(frames)
+
+    def read(some, tell):
+        parts.append(len(some))
+        return reading(stored)(some, tell)
+
+    assert coded.fetch(wanted(back), read) == [True] * 8
+    assert sum(parts) == 8
+    assert len(parts) > 1
     np.testing.assert_array_equal(back, frames)
 
 
@@ -66,7 +107,8 @@ def test_a_reader_that_fails_leaves_no_thread_waiting(coded):
     frames = some(40)
     stored, back = encoded(coded, frames), np.zeros_like(frames)
 
-    def broken(some):
+    def broken(some, tell):
+        tell(1, stored[0].data)
         raise OSError("gone")
 
     with pytest.raises(OSError, match="gone"):

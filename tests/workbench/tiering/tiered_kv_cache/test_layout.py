@@ -15,10 +15,27 @@ from workbench.tiering.tiered_kv_cache.layout import BlockLayout
 def test_the_real_model_at_fp16_by_hand():
     layout = BlockLayout(KVGeometry(30, 3, 64, "float16"))
     assert layout.layer_bytes == 2 * 64 * 3 * 64 * 2
-    assert layout.n_frames == 3
+    assert layout.frame_layers == 15
+    assert layout.n_frames == 2
     assert layout.block_bytes == 64 * 23_040
-    assert layout.places(11).k == layout.frame_bytes + layout.layer_bytes
-    assert layout.places(11).v - layout.places(11).k == 64 * 3 * 64 * 2
+    assert layout.places(16).k == layout.frame_bytes + layout.layer_bytes
+    assert layout.places(16).v - layout.places(16).k == 64 * 3 * 64 * 2
+
+
+@pytest.mark.parametrize(
+    ("geometry", "frame_layers"),
+    [
+        (KVGeometry(30, 3, 64, "int8"), 15),
+        (KVGeometry(30, 3, 64, "float32"), 8),
+        (KVGeometry(80, 8, 128, "float16"), 3),
+        (KVGeometry(3, 64, 128, "float32"), 1),
+        (KVGeometry(1, 1, 1, "float16"), 1),
+    ],
+)
+def test_frames_are_as_large_as_is_good_and_two_at_least(geometry, frame_layers):
+    layout = BlockLayout(geometry)
+    assert layout == BlockLayout(geometry, frame_layers=frame_layers)
+    assert layout.n_frames >= min(2, geometry.layers)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])
@@ -48,7 +65,7 @@ def test_parts_fill_a_block_without_overlap(dtype, shape, block_tokens, frame_la
 
 def test_every_problem_is_named():
     with pytest.raises(UsageError) as refused:
-        BlockLayout(KVGeometry(1, 1, 1, "float64"), 0, 0)
+        BlockLayout(KVGeometry(1, 1, 1, "float64"), 0, -1)
     assert all(
-        word in str(refused.value) for word in ("float64", "block_tokens=0", "frame_layers=0")
+        word in str(refused.value) for word in ("float64", "block_tokens=0", "frame_layers=-1")
     )

@@ -38,7 +38,7 @@ class Stepwise:
             self.reads.append([(one.key[0], one.frame) for one in row])
             here += [self._read(one) for one in row]
             if on_hits is not None and all(here):
-                on_hits(len(here))
+                on_hits(len(here), memoryview(b""))
         return here
 
     def _read(self, one):
