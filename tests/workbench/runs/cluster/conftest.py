@@ -16,7 +16,7 @@ import pytest
 from workbench import paths
 from workbench.runs.days import Day
 
-DEADLINE_S = 90
+DEADLINE_S = 200
 SWEEP = """
     import dataclasses, sys
     from workbench.runs import days

@@ -18,7 +18,7 @@ from workbench.runs.request import LATEST, NOTEBOOK
 from workbench.runs.stop import Stop
 from workbench.runs.sweep import Sweep, remaining, run_all
 
-DEADLINE_S = 120
+DEADLINE_S = 200
 
 
 def _states(folder) -> list[str]:
