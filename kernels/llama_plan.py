@@ -35,6 +35,9 @@ LAYER = np.dtype(
     ]
 )
 
+# Whole numbers before a layer's matrices, which follow each other.
+FIRST_MATRIX = list(LAYER.names).index("query")
+
 PLAN = np.dtype(
     [
         # The team.
@@ -42,6 +45,7 @@ PLAN = np.dtype(
         ("counters", np.int64),
         ("step", np.int64),
         ("layer", np.int64),
+        ("n_packs", np.int64),  # matrices that are to be packed
         # Addresses of compiled functions: `matrix.PRODUCT` and `attention.ATTEND`.
         ("product", np.int64),
         ("attend", np.int64),

@@ -10,19 +10,32 @@ from __future__ import annotations
 from numba import njit
 
 from kernels import llama_steps
-from kernels.team import meet
+from kernels.interleave import N_ROWS, move_groups
+from kernels.team import meet, share
+from kernels.vectors import LANES
 
 # `PASS` is `ATTEND` to a run that holds all tokens, and then `COMPLETE`.
-STOP, PROJECT, ATTEND, COMPLETE, PASS, LOGITS = range(6)
+# `PACK` moves a layer's rows to where the kernels want them.
+STOP, PROJECT, ATTEND, COMPLETE, PASS, LOGITS, PACK = range(7)
 
 _project, _attend = llama_steps.project, llama_steps.attend
 _complete, _logits = llama_steps.complete, llama_steps.logits
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _perform(plan, layers, thread):
+def _pack(plan, jobs, thread):
+    for number in range(plan.n_packs):
+        groups = -(-jobs[number, N_ROWS] // LANES)
+        first, last = share(groups, thread, plan.n_threads)
+        move_groups(jobs[number], first, last)
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _perform(plan, layers, jobs, thread):
     """Do a thread's share of the plan's step."""
     step, number = plan.step, plan.layer
+    if step == PACK:
+        _pack(plan, jobs, thread)
     if step in (ATTEND, PASS):
         _attend(plan, thread)
     if step == PASS:
@@ -38,12 +51,13 @@ def _perform(plan, layers, thread):
 
 
 @njit(cache=True, nogil=True)
-def take_part(plans, layers, thread, step, layer):
+def take_part(plans, layers, jobs, thread, step, layer):
     """Order one step and take part in it as thread 0; as a worker take part until `STOP`.
 
     Parameters
     ----------
     plans, layers : record[1], record[n_layers]   `llama_plan.PLAN` and `LAYER`
+    jobs : int64[n, JOB_VALUES]   of the matrices that `PACK` packs (kernels/interleave.py)
     thread : int        0 gives orders; 1.. wait for them, and pass over the rest
     step, layer : int   `COMPLETE` and `PASS` also project the next layer, if there is one
 
@@ -59,7 +73,7 @@ def take_part(plans, layers, thread, step, layer):
     while True:
         meet(plan.counters, thread, plan.n_threads)
         stop = thread == 0 or plan.step == STOP
-        _perform(plan, layers, thread)
+        _perform(plan, layers, jobs, thread)
         # Only behind this may the next order be written.
         meet(plan.counters, thread, plan.n_threads)
         if stop:

@@ -27,13 +27,13 @@ def test_rows_may_be_read_only():
 
 def test_refusals_name_the_array():
     rows, bases, steps, packed = KERNEL.make_inputs(np.random.default_rng(0), 8)
-    with pytest.raises(ValueError, match=r"packed is uint16\[2, 3, 40\]"):
-        interleave(rows, bases, steps, np.zeros((2, 3, 40), np.uint16))
+    with pytest.raises(ValueError, match=r"packed is uint16\[2, 3, 104\]"):
+        interleave(rows, bases, steps, np.zeros((2, 3, 104), np.uint16))
     with pytest.raises(ValueError, match="rows is int16"):
         interleave(rows.view(np.int16), bases, steps, packed)
-    with pytest.raises(ValueError, match=r"words would land at 0\.\.\d+ of 40"):
-        interleave(rows, bases + np.array([0, 0, 0, 9, 9]), steps, packed)
+    with pytest.raises(ValueError, match=r"words would land at 0\.\.\d+ of 104"):
+        interleave(rows, bases + np.array([0] * 11 + [90, 90]), steps, packed)
     with pytest.raises(ValueError, match="pairs of words that stay together"):
-        interleave(rows, bases + np.array([0, 0, 0, 0, 9]), steps, packed)
+        interleave(rows, bases + np.array([0] * 12 + [9]), steps, packed)
     with pytest.raises(ValueError, match="must be 1, or 2"):
         interleave(rows, bases, steps + 1, packed)

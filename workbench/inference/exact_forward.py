@@ -18,6 +18,7 @@ from kernels.dequantize import dequantize
 from kernels.kv_tile import Heads, Run
 from kernels.rms_norm import norm_rows
 from kernels.rope import turn_pairs
+from workbench.errors import UsageError
 from workbench.inference.embedding import Embedding
 from workbench.inference.forward import Floats, KVSequence
 from workbench.inference.llama_config import LlamaConfig
@@ -30,10 +31,15 @@ from workbench.inference.tensor_names import (
     layer_names,
     output_name,
 )
+from workbench.inference.weights import WeightsStats
 from workbench.inference.workspace import KV_DTYPES
 from workbench.tiering.mmap_gguf import ModelMap, Tensor, dequantized
 from workbench.tiering.tiered_kv_cache import BlockLayout, LayerRun
 
+NO_BUDGET = (
+    "weights_budget_bytes={:,} is nothing to the exact pass, which keeps no weights in memory; "
+    "leave it out, or compute with exact=False"
+)
 _OUTPUT_ROWS = 4096  # rows of the output matrix that are restored at once
 
 
@@ -90,6 +96,15 @@ class ExactForward:
     def use_cache(self, layout: BlockLayout) -> None:
         """Say how the sequences to come hold keys and values."""
         self._layout = layout
+
+    @property
+    def weights(self) -> WeightsStats:
+        """Return that no weights are held: the page cache's pages are not this process's."""
+        return WeightsStats(0, 0, 0, self._config.layers, 0, 0, 0.0)
+
+    def set_weights_budget(self, n_bytes: int) -> None:
+        """Refuse: there is nothing to keep within it."""
+        raise UsageError(NO_BUDGET.format(n_bytes))
 
     def close(self) -> None:
         """Give nothing back: nothing is held."""

@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.inference.weights import WeightsStats
 from workbench.tiering.tiered_kv_cache import BlockLayout, LayerRun
 
 Floats = NDArray[np.float32]
@@ -78,6 +79,15 @@ class Forward(Protocol):
 
     def use_cache(self, layout: BlockLayout) -> None:
         """Say how the sequences to come hold keys and values."""
+        ...
+
+    @property
+    def weights(self) -> WeightsStats:
+        """Return where the weights are, and what it cost that not all are in memory."""
+        ...
+
+    def set_weights_budget(self, n_bytes: int) -> None:
+        """Give the weights more or less memory, between passes."""
         ...
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from workbench.inference.sampler import Sampler, Sampling
-from workbench.inference.session import Session
+from workbench.tiering.unified_tier.session import Session
 
 
 @dataclass(slots=True)

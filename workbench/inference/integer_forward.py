@@ -32,7 +32,7 @@ from workbench.inference.rope_angles import RopeAngles
 from workbench.inference.rope_factors import rope_factors
 from workbench.inference.tensor_names import EMBEDDING
 from workbench.inference.thread_team import ThreadTeam
-from workbench.inference.weights import load_weights
+from workbench.inference.weights import LlamaWeights, WeightsStats, blank_jobs
 from workbench.inference.workspace import LOGIT_ROWS, Workspace
 from workbench.tiering.mmap_gguf import ModelMap
 from workbench.tiering.tiered_kv_cache import BlockLayout, LayerRun
@@ -44,24 +44,29 @@ class IntegerForward:
     logit_rows = LOGIT_ROWS
 
     def __init__(
-        self, model: ModelMap, config: LlamaConfig, threads: int, batch_tokens: int
+        self,
+        model: ModelMap,
+        config: LlamaConfig,
+        threads: int,
+        batch_tokens: int,
+        weights_budget_bytes: int | None = None,
     ) -> None:
-        """Pack the weights and start the team; see `load_weights` for errors and cost."""
+        """Pack the weights and start the team; see `LlamaWeights` for errors and cost."""
         self.batch_tokens = batch_tokens
         self._layout: BlockLayout | None = None
         self._n_layers = config.layers
         self._embedding = Embedding(model, EMBEDDING)
         self._angles = RopeAngles(config.rope, rope_factors(model, config.rope))
         self._fetch_kernels()
-        self._weights = load_weights(model, config, threads)
+        self._weights = LlamaWeights(model, config, threads, weights_budget_bytes)
         self._workspace = Workspace(config, self._weights, batch_tokens, threads)
-        self.team = ThreadTeam(self._workspace.plan, self._weights.layers)
+        self.team = ThreadTeam(self._workspace.plan, self._weights.layers, self._weights.jobs)
 
     def _fetch_kernels(self) -> None:
         """Have a pass's kernels compiled now: loading weights gives back what only that needs."""
         plan, layers, counters = blank_plan(), blank_layers(1), team.lines(1)
         plan[0].n_threads, plan[0].counters = 1, team.first_line(counters)
-        take_part(plan, layers, 0, STOP, 0)
+        take_part(plan, layers, blank_jobs(), 0, STOP, 0)
         memory, slots = np.zeros((1, 1), np.uint8), np.zeros(1, np.int64)
         set_run(plan, memory, slots, (0, 0, 0, 0), (0, 0))
         self._embedding.look_up([0], np.empty((1, self._embedding.width), np.float32))
@@ -75,8 +80,9 @@ class IntegerForward:
         sequence.extend(token_ids)
         space.set_batch(position, self._angles.at(position, n_tokens))
         keys, values = space.keys[:n_tokens], space.values[:n_tokens]
+        self._weights.begin()
         with self.team.working():
-            self.team.order(PROJECT, 0)
+            self._order(PROJECT, 0)
             sequence.store(0, keys, values)
             runs = sequence.runs(0)
             run = next(runs)
@@ -87,6 +93,14 @@ class IntegerForward:
                     next(runs, None)  # ends the walk, which kept the blocks in their places
             else:
                 self._pass_cold(run, runs, sequence, keys, values)
+
+    def _order(self, step: int, layer: int) -> None:
+        """Let the team take a step once the weights are there that it multiplies with."""
+        # All but the first step also project the next layer.
+        stop = min(layer + (1 if step == PROJECT else 2), self._n_layers)
+        if not self._weights.are_here(stop):
+            self._weights.bring(stop, self.team)
+        self.team.order(step, layer)
 
     def _holds_all(self, run: LayerRun, n_tokens: int) -> bool:
         """Tell whether a run of the first layer holds whole blocks of all tokens."""
@@ -100,7 +114,7 @@ class IntegerForward:
         for layer in range(self._n_layers):
             if layer > 0:
                 sequence.store(layer, keys, values)
-            self.team.order(PASS, layer)
+            self._order(PASS, layer)
 
     def _pass_cold(
         self,
@@ -122,7 +136,7 @@ class IntegerForward:
                 set_run(self._workspace.plan, one.memory, one.slots, tuple(one.places), span)
                 self.team.order(ATTEND, layer)
                 at += one.n_tokens
-            self.team.order(COMPLETE, layer)
+            self._order(COMPLETE, layer)
 
     @property
     def queries(self) -> Floats:
@@ -155,6 +169,16 @@ class IntegerForward:
         store(block, at, at, places, space.keys[:1, None], space.values[:1, None])
         release_compiler_pages()
 
+    @property
+    def weights(self) -> WeightsStats:
+        """Return where the weights are; as `Forward.weights`."""
+        return self._weights.stats
+
+    def set_weights_budget(self, n_bytes: int) -> None:
+        """Keep more or fewer layers in memory; see `LlamaWeights.set_budget`."""
+        self._weights.set_budget(n_bytes)
+
     def close(self) -> None:
-        """End the team; twice is harmless."""
+        """End the team and stop reading; twice is harmless."""
         self.team.close()
+        self._weights.close()

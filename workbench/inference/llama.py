@@ -17,11 +17,12 @@ from pathlib import Path
 
 from workbench.errors import UsageError
 from workbench.inference.architecture import llama_config
-from workbench.inference.exact_forward import ExactForward
+from workbench.inference.exact_forward import NO_BUDGET, ExactForward
 from workbench.inference.fingerprint import model_fingerprint
 from workbench.inference.forward import Floats, Forward, KVSequence
 from workbench.inference.integer_forward import IntegerForward
 from workbench.inference.llama_config import LlamaConfig
+from workbench.inference.weights import WeightsStats
 from workbench.phases import Phase
 from workbench.tiering.closing import Closing
 from workbench.tiering.kv_geometry import KVGeometry
@@ -66,6 +67,7 @@ class LlamaModel(Closing):
         threads: int | None = None,
         exact: bool = False,
         batch_tokens: int = BATCH_TOKENS,
+        weights_budget_bytes: int | None = None,
     ) -> LlamaModel:
         """Open a GGUF file and bring its weights into memory.
 
@@ -75,13 +77,18 @@ class LlamaModel(Closing):
         threads : int or None   that compute; None: as many as this process may use
         exact : bool            compute in float32 throughout: slow, to hold others against
         batch_tokens : int      the most tokens that pass through the layers at once
+        weights_budget_bytes : int or None   the most memory that packed weights take; layers that
+                                find no room are read and packed anew for every pass, in the
+                                background, with the same results. None: all are kept
 
         Raises
         ------
         GGUFError    if the file is damaged or its model is not computed here
-        UsageError   if an argument is out of range, or the weights would not fit into memory
+        UsageError   if an argument is out of range, the budget is too small (names the least), or
+                     the weights would not fit into memory
+        StorageError   if layers are to be read for every pass and the file cannot be opened for it
 
-        Cost    reading and packing the weights, about 1.1 GB/s a thread; exact: nothing.
+        Cost    reading and packing the weights, about 2 GB/s a thread; exact: nothing.
         """
         threads = available_threads() if threads is None else threads
         _check_arguments(threads, batch_tokens)
@@ -91,9 +98,11 @@ class LlamaModel(Closing):
             _check_heads(config)
             forward: Forward
             if exact:
+                if weights_budget_bytes is not None:
+                    raise UsageError(NO_BUDGET.format(weights_budget_bytes))
                 forward = ExactForward(model, config, batch_tokens)
             else:
-                forward = IntegerForward(model, config, threads, batch_tokens)
+                forward = IntegerForward(model, config, threads, batch_tokens, weights_budget_bytes)
             return cls(model, config, forward, "float32" if exact else "int8 activations")
         except BaseException:
             model.close()
@@ -132,6 +141,7 @@ class LlamaModel(Closing):
         UsageError       for no tokens, an id outside the vocabulary, or more than the context
         CacheFullError, BlockLostError   as the sequence raises them; of the tokens of this call
                                          whole batches may have been added before
+        GGUFError, StorageError          if weights that pass cannot be read; the same of the tokens
 
         The result depends neither on the number of threads nor on how tokens are spread over calls
         (exact: but for rounding).
@@ -159,6 +169,10 @@ class LlamaModel(Closing):
             for first in range(0, len(batch), step):
                 yield self._forward.logits(first, min(step, len(batch) - first))
 
+    def n_batches(self, n_tokens: int) -> int:
+        """Return how often so many tokens, passed at once, go through the layers."""
+        return -(-n_tokens // self._forward.batch_tokens)
+
     @property
     def queries(self) -> Floats:
         """Return the queries that attend next, float32[at least n_tokens, query_heads, head_dim].
@@ -167,6 +181,45 @@ class LlamaModel(Closing):
         their layer: one that leaves blocks out chooses by them.
         """
         return self._forward.queries
+
+    @property
+    def weights(self) -> WeightsStats:
+        """Return where the weights are, and what it cost that not all are in memory."""
+        return self._forward.weights
+
+    @property
+    def weights_bytes(self) -> int:
+        """Return the bytes that the weights take if all are in memory."""
+        return self.weights.total_bytes
+
+    @property
+    def weights_budget_bytes(self) -> int:
+        """Return the most bytes that the weights may take; `weights_bytes` if nothing was said."""
+        return self.weights.budget_bytes
+
+    @property
+    def weights_wait_s(self) -> float:
+        """Return the seconds that passes waited for weights since the model was opened."""
+        return self.weights.waited_s
+
+    @property
+    def weights_read_bytes(self) -> int:
+        """Return the bytes read for layers that passed since the model was opened."""
+        return self.weights.read_bytes
+
+    def set_weights_budget(self, n_bytes: int) -> None:
+        """Keep more or fewer layers in memory from now on; between two calls of anything else.
+
+        Raises
+        ------
+        UsageError                if the budget is too small (names the least) or more than the
+                                  memory that is available, or the model was opened as exact;
+                                  nothing changes then
+        GGUFError, StorageError   if layers cannot be read; the next pass tries again
+
+        Cost    reading and packing what is to stay and did not, and nothing for the rest.
+        """
+        self._forward.set_weights_budget(n_bytes)
 
     def close(self) -> None:
         """Let go of the weights and the file; twice is harmless."""

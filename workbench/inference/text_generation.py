@@ -16,11 +16,11 @@ from workbench.inference.generate import GenerationTimes, generate
 from workbench.inference.llama import LlamaModel, available_threads
 from workbench.inference.model_file import model_file
 from workbench.inference.sampler import Sampling
-from workbench.inference.session import Session
-from workbench.inference.session_store import StoreOptions, open_cache
 from workbench.inference.tokenizer import Tokenizer, read_tokenizer
+from workbench.inference.weights import WeightsStats
 from workbench.tiering.mmap_gguf import GGUFHeader, read_header
 from workbench.tiering.tiered_kv_cache import CacheStats
+from workbench.tiering.unified_tier import Session, UnifiedTier, UnifiedTierConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,11 @@ class TextRequest:
     threads : int or None    None: as many as this process may use
     chat : bool              put the prompt in the model's chat template, as the user's turn
     sampling : Sampling
-    store : StoreOptions
+    tiers : UnifiedTierConfig
+    metrics_port : int or None   serve the tiers' numbers there meanwhile; 0: on any port
+    on_metrics : callable        told their address
+    weights_budget_bytes : int or None   the most memory that weights take; None: all stay, or what
+                                         the tiers' ram_bytes has room for
     """
 
     model: str
@@ -44,7 +48,10 @@ class TextRequest:
     threads: int | None = None
     chat: bool = False
     sampling: Sampling = field(default_factory=Sampling)
-    store: StoreOptions = field(default_factory=StoreOptions)
+    tiers: UnifiedTierConfig = field(default_factory=UnifiedTierConfig)
+    metrics_port: int | None = None
+    on_metrics: Callable[[str], None] = lambda url: None
+    weights_budget_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +83,7 @@ class TextResult:
     ----------
     text : str                  the continuation, as far as it was generated
     token_ids : list of int
+    weights : WeightsStats      where they were, and what streaming them cost
     persisted : bool or None    whether it can be resumed after a restart; None: no SSD tier
     """
 
@@ -83,6 +91,7 @@ class TextResult:
     token_ids: list[int]
     figures: Figures
     cache: CacheStats
+    weights: WeightsStats
     persisted: bool | None
 
 
@@ -109,9 +118,13 @@ def generate_text(request: TextRequest, show: Callable[[str], None]) -> TextResu
     prompt_ids = _prompt_ids(request, header, tokenizer)
     begin = time.perf_counter()
     with (
-        LlamaModel.open(path, threads=threads) as model,
-        open_cache(model, request.store) as cache,
-        Session(model, cache) as session,
+        LlamaModel.open(
+            path,
+            threads=threads,
+            weights_budget_bytes=_weights_budget(request),
+        ) as model,
+        UnifiedTier(request.tiers) as tiers,
+        _served(tiers, model, request) as session,
     ):
         load_s = time.perf_counter() - begin
         times, token_ids, parts = GenerationTimes(), [], []
@@ -122,10 +135,22 @@ def generate_text(request: TextRequest, show: Callable[[str], None]) -> TextResu
             show(parts[-1])
         parts.append(stream.finish())
         show(parts[-1])
-        persisted = session.persist() if request.store.folder is not None else None
+        persisted = session.persist() if request.tiers.ssd_folder is not None else None
         return TextResult(
-            "".join(parts), token_ids, _figures(threads, load_s, times), cache.stats(), persisted
+            "".join(parts),
+            token_ids,
+            _figures(threads, load_s, times),
+            tiers.cache.stats(),
+            model.weights,
+            persisted,
         )
+
+
+def _served(tiers: UnifiedTier, model: LlamaModel, request: TextRequest) -> Session:
+    tiers.serve(model)
+    if request.metrics_port is not None:
+        request.on_metrics(tiers.serve_metrics(port=request.metrics_port).url)
+    return tiers.session()
 
 
 def _prompt_ids(request: TextRequest, header: GGUFHeader, tokenizer: Tokenizer) -> list[int]:
@@ -164,3 +189,9 @@ def _figures(threads: int, load_s: float, times: GenerationTimes) -> Figures:
         prefill_tokens_s=times.prefill_tokens_s,
         decode_tokens_s=times.decode_tokens_s,
     )
+
+
+def _weights_budget(request: TextRequest) -> int | None:
+    """Return what weights may take while they are loaded, before they share it with KV."""
+    budget = request.weights_budget_bytes
+    return request.tiers.ram_bytes if budget is None else budget

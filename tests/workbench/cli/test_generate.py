@@ -9,7 +9,9 @@ from typer.testing import CliRunner
 
 from tests.workbench.inference.stories import write_stories
 from workbench import cli, datasets
-from workbench.errors import DataError
+from workbench.cli import generate
+from workbench.errors import DataError, UsageError
+from workbench.inference.weights import WeightsStats
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +37,29 @@ def test_people_see_the_text_and_then_the_figures(stories):
     assert done.output.startswith(", there was a little girl")
     assert "tokens/s" in done.output
     assert "no --cache" in done.output
+
+
+def test_a_budget_for_weights_is_kept_to_and_told(stories):
+    call = ["generate", "--model", str(stories), "--prompt", "Once upon a time", "-n", "3"]
+    done = CliRunner().invoke(cli.app, [*call, "--threads", "1", "--weights-budget-mib", "4"])
+    assert done.exit_code == 0, done.output
+    assert done.output.startswith(", there was")
+    assert "1 MiB in memory" in done.output
+    record = CliRunner().invoke(cli.app, [*call, "--weights-budget-mib", "4", "--json"])
+    weights = json.loads(record.output)["weights"]
+    assert weights["budget_bytes"] == 4 << 20
+    assert weights["passing_layers"] == weights["read_bytes"] == 0
+    refused = CliRunner().invoke(cli.app, [*call, "--weights-budget-mib", "0"])
+    assert isinstance(refused.exception, UsageError)
+    assert "too small for this model" in str(refused.exception)
+
+
+def test_what_streams_is_told():
+    weights = WeightsStats(96 << 20, 48 << 20, 47 << 20, 30, 26, 512 << 20, 0.25)
+    assert generate._weights(weights) == [
+        ("weights", "47 of 96 MiB in memory, 26 of 30 layers pass"),
+        ("weights streamed", "512 MiB read, 0.25 s waited"),
+    ]
 
 
 def test_the_prompt_may_come_from_standard_input(stories):
@@ -82,3 +107,25 @@ def test_a_sealed_session_survives_the_process_and_says_nothing_on_disk(
         assert key.read_text().strip() not in done.output
     assert resumed[0] == resumed[2] == 0
     assert resumed[1] > 32
+
+
+def test_a_file_configures_the_tiers_and_options_come_before_it(stories, tmp_path):
+    (tmp_path / "tiers.toml").write_text(
+        f'ssd_folder = "{(tmp_path / "store").as_posix()}"\nssd_bytes = "256 MiB"\ncodec = "int9"\n'
+    )
+    call = ["generate", "--model", str(stories), "--prompt", PROMPT, "-n", "4", "--json"]
+    call += ["--threads", "1", "--config", str(tmp_path / "tiers.toml")]
+    done = CliRunner().invoke(cli.app, call)
+    assert done.exit_code != 0
+    assert "int9" in str(done.exception)
+    done = CliRunner().invoke(cli.app, [*call, "--codec", "int8"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.output)["cache"]["ssd_written_bytes"] > 0
+
+
+def test_metrics_are_served_where_asked_for(stories):
+    call = ["generate", "--model", str(stories), "--prompt", PROMPT, "-n", "2", "--json"]
+    done = CliRunner().invoke(cli.app, [*call, "--threads", "1", "--metrics-port", "0"])
+    assert done.exit_code == 0, done.output
+    assert done.stderr.startswith("http://127.0.0.1:")
+    assert done.stderr.endswith("/metrics\n")

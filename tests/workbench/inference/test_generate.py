@@ -6,9 +6,9 @@ from tests.workbench.inference.tiny_models import cache_for, ids, write_model
 from workbench.inference.generate import GenerationTimes, generate
 from workbench.inference.llama import LlamaModel
 from workbench.inference.sampler import Sampling
-from workbench.inference.session import Session
 from workbench.inference.tokenizer import read_tokenizer
 from workbench.tiering.mmap_gguf import read_header
+from workbench.tiering.unified_tier.session import Session
 
 # What llama2.c writes at temperature 0.
 PUBLISHED = (

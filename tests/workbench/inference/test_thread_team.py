@@ -8,6 +8,7 @@ from kernels.llama_plan import blank_layers, blank_plan
 from kernels.llama_team import STOP
 from kernels.team import first_line, lines
 from workbench.inference.thread_team import ThreadTeam
+from workbench.inference.weights import blank_jobs
 
 
 @pytest.fixture
@@ -15,7 +16,7 @@ def team():
     plan, memory = blank_plan(), lines(3)
     plan[0].n_threads, plan[0].counters = 3, first_line(memory)
     before = threading.active_count()
-    team = ThreadTeam(plan, blank_layers(1))
+    team = ThreadTeam(plan, blank_layers(1), blank_jobs())
     assert threading.active_count() == before + 2
     yield team
     team.close()
@@ -48,6 +49,6 @@ def test_a_team_of_one_starts_no_thread():
     plan = blank_plan()
     plan[0].n_threads = 1
     before = threading.active_count()
-    with ThreadTeam(plan, blank_layers(1)) as team, team.working():
+    with ThreadTeam(plan, blank_layers(1), blank_jobs()) as team, team.working():
         assert threading.active_count() == before
         team.order(STOP, 0)

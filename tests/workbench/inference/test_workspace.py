@@ -5,7 +5,7 @@ import numpy as np
 from tests.workbench.inference.tiny_models import cache_for, write_model
 from workbench.inference.architecture import llama_config
 from workbench.inference.llama import LlamaModel
-from workbench.inference.weights import load_weights
+from workbench.inference.weights import LlamaWeights
 from workbench.inference.workspace import LOGIT_ROWS, Workspace
 from workbench.tiering.mmap_gguf import open_model
 
@@ -13,7 +13,7 @@ from workbench.tiering.mmap_gguf import open_model
 def workspace(path, batch_tokens=5, threads=3):
     with open_model(path) as model:
         config = llama_config(model.header)
-        weights = load_weights(model, config)
+        weights = LlamaWeights(model, config)
         return Workspace(config, weights, batch_tokens, threads), weights
 
 

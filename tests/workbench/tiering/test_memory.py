@@ -6,11 +6,19 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from workbench.errors import UsageError
 from workbench.tiering import memory
-from workbench.tiering.memory import MIB, allocate, huge_pages_granted, require_memory
+from workbench.tiering.memory import (
+    MIB,
+    allocate,
+    give_back,
+    huge_pages_granted,
+    require_memory,
+    reserve,
+)
 
 
 @pytest.mark.parametrize("n_bytes", [1, 4095, 4097, 2 * MIB, 3 * MIB + 5])
@@ -74,3 +82,30 @@ def test_too_much_is_refused_with_need_limit_and_fix():
     require_memory(1, "a byte", "ask for less")
     with pytest.raises(UsageError, match=r"a slab needs [\d,]+ MiB, .* MiB may be taken .* fewer"):
         require_memory(1 << 60, "a slab", "keep fewer tokens")
+
+
+def resident_bytes():
+    return psutil.Process().memory_info().rss
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems keep the pages")
+def test_reserved_memory_is_taken_at_its_first_use_and_can_be_given_back():
+    size = 64 * MIB
+    before = resident_bytes()
+    memory = reserve(size)
+    assert resident_bytes() - before < size // 2
+    memory[:] = 1
+    assert resident_bytes() - before > size // 2
+    give_back(memory[size // 8 :])
+    assert resident_bytes() - before < size // 2
+    assert (memory[: size // 8] == 1).all()
+    assert not memory[size // 8 :].any()
+
+
+def test_parts_of_pages_stay():
+    memory = reserve(4 * mmap.PAGESIZE)
+    memory[:] = 1
+    give_back(memory[10 : 2 * mmap.PAGESIZE - 10])
+    assert (memory == 1).all()
+    give_back(np.ones(10, np.uint8))
+    give_back(reserve(0))

@@ -6,7 +6,7 @@ Leaves out: time; that the real cache hits the same blocks is cache_replay.py's 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -36,21 +36,33 @@ class TierHits:
     table : DataFrame      a row a way to run the tiers
     claims : DataFrame     the claims on the workload, and what became of them
     notes : tuple of str   what the workload is
+    hit_rates : dict       way -> blocks found in either tier, 0..1; `MEMORY_ALONE` is one of them
     """
 
     metrics: pl.DataFrame
     table: pl.DataFrame
     claims: pl.DataFrame
     notes: tuple[str, ...]
+    hit_rates: dict[str, float]
 
 
-def measure(trace: Trace, tiers: Tiers, policies: Sequence[str]) -> TierHits:
-    """Replay a trace without the SSD, with it by every write policy, and by several evictions.
+def measure(
+    trace: Trace,
+    tiers: Tiers,
+    policies: Sequence[str],
+    writes: Iterable[str] = write_policy.WRITE_POLICIES,
+) -> TierHits:
+    """Replay a trace without the SSD, with it by several write policies, and by several evictions.
+
+    Parameters
+    ----------
+    policies : sequence of str   evictions beside the tiers' own
+    writes : iterable of str     write policies beside the tiers' own
 
     Cost    about 6 us a block reference and way.
     """
     ways = {MEMORY_ALONE: Tiers(tiers.ram_blocks, 0, tiers.policy)}
-    for write in write_policy.WRITE_POLICIES:
+    for write in dict.fromkeys((*writes, tiers.write)):
         ways[write] = Tiers(tiers.ram_blocks, tiers.ssd_blocks, tiers.policy, write)
     for policy in policies:
         if policy != tiers.policy:
@@ -69,6 +81,7 @@ def measure(trace: Trace, tiers: Tiers, policies: Sequence[str]) -> TierHits:
         pl.DataFrame([_row(name, outcome, trace) for name, outcome in outcomes.items()]),
         _claims(without.hit_rate, with_ssd.hit_rate),
         _notes(trace, tiers),
+        {name: outcome.hit_rate for name, outcome in outcomes.items()},
     )
 
 

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from workbench.benchmark.peers.peer import PeerSettings
 from workbench.inference.architecture import llama_config
 from workbench.inference.llama import LlamaModel
-from workbench.inference.session_store import StoreOptions, open_cache
 from workbench.tiering.closing import Closing
 from workbench.tiering.mmap_gguf import read_header
+from workbench.tiering.unified_tier import UnifiedTier, UnifiedTierConfig
 
 OURS = "workbench"
 # Appended first where no logits say what comes next; any token of any vocabulary would do.
@@ -57,9 +57,12 @@ class OwnEngine(Closing):
         self.model = self._opened.enter_context(
             LlamaModel.open(settings.model, threads=settings.threads, exact=self._exact)
         )
-        options = StoreOptions(settings.kv_dtype, settings.context_tokens, self._folder)
-        self.cache = self._opened.enter_context(open_cache(self.model, options))
-        self.model.use_cache(self.cache.layout)
+        config = UnifiedTierConfig(
+            dtype=settings.kv_dtype, hot_tokens=settings.context_tokens, ssd_folder=self._folder
+        )
+        tiers = self._opened.enter_context(UnifiedTier(config))
+        tiers.serve(self.model)
+        self.cache = tiers.cache
         self.sequence = self.cache.sequence()
         self._opened.callback(lambda: self.sequence.close())
         return perf_counter() - start

@@ -22,9 +22,9 @@ from workbench.benchmark.paired import Case, Samples, interleave
 from workbench.benchmark.progress import meter
 from workbench.benchmark.scratch_files import scratch_folder
 from workbench.benchmark.statistics import Ratio
-from workbench.inference.session import Session
 from workbench.tiering.memory import MIB
-from workbench.tiering.unified_tier.load_or_recompute import Choice, LoadOrRecompute, Way
+from workbench.tiering.unified_tier.load_or_recompute import Always, LoadOrRecompute, Way
+from workbench.tiering.unified_tier.session import Session
 
 LOAD, RECOMPUTE, BOTH, CHOSEN = "always load", "always recompute", "from both ends", "chosen"
 WAYS: Mapping[str, Way | None] = {
@@ -36,19 +36,6 @@ WAYS: Mapping[str, Way | None] = {
 # Loading takes so many times as long as computing; 1 is where both ends gain the most.
 TIMES_COMPUTING = (0.25, 1.0, 4.0)
 _CALIBRATIONS = 3
-
-
-class Always(LoadOrRecompute):
-    """Chooses the same way whatever it costs."""
-
-    def __init__(self, way: Way) -> None:
-        super().__init__(1)
-        self._way = way
-
-    def choose(self, n_tokens: int) -> Choice:
-        """Return the way."""
-        nan = float("nan")
-        return Choice(self._way, nan, nan, nan, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +98,11 @@ def measure(model_path: Path, store: Path, plan: ColdPrefixPlan, seed: int = 0) 
 def _cases(text: Store, n_tokens: int) -> list[Case]:
     chooser = LoadOrRecompute(text.n_bytes(1))
     return [
-        Case(name, _timed(text, n_tokens, chooser if way is None else Always(way)), 1.0)
+        Case(
+            name,
+            _timed(text, n_tokens, chooser if way is None else Always(text.n_bytes(1), way)),
+            1.0,
+        )
         for name, way in WAYS.items()
     ]
 

@@ -18,11 +18,11 @@ from time import perf_counter
 import numpy as np
 
 from workbench.inference.llama import LlamaModel
-from workbench.inference.session import Session
 from workbench.tiering.distributed_tier import NetworkTier
 from workbench.tiering.memory import MIB
 from workbench.tiering.ssd_tier import SsdTier, SsdTierConfig
 from workbench.tiering.tiered_kv_cache import CacheConfig, TieredKVCache
+from workbench.tiering.unified_tier.session import Session
 
 _SPARE_BLOCKS = 4
 _SEGMENT_BYTES = 16 * MIB

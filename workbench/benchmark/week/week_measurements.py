@@ -12,9 +12,9 @@ from pathlib import Path
 import polars as pl
 
 from workbench.benchmark import memory_ceiling, metrics
-from workbench.benchmark.caching import trace_mooncake, trace_sessions
+from workbench.benchmark.caching import tier_hits, trace_mooncake, trace_sessions
 from workbench.benchmark.caching.cache_simulation import reachable_hit_rate
-from workbench.benchmark.caching.tier_simulation import Tiers, simulate_tiers
+from workbench.benchmark.caching.tier_simulation import Tiers
 from workbench.benchmark.caching.trace import Trace
 from workbench.benchmark.caching.trace_sessions import Sessions
 from workbench.benchmark.inference import decode_latency
@@ -156,18 +156,15 @@ def _hit_rate(name: str, plan: WeekPlan, seed: int) -> tuple[Measured, pl.DataFr
         trace = _trace(name, plan, seed)
     except DataError as error:
         return Measured(target, None, None, None, str(error)), metrics.empty()
-    alone = simulate_tiers(trace, replace(_TIERS, ssd_blocks=0)).hit_rate
-    tiered = simulate_tiers(trace, _TIERS).hit_rate
-    rows = [
-        metrics.rows("hit_rate", "ratio", [rate], tier=tier, case=f"trace={name}", variant="lru")
-        for tier, rate in (("hot", alone), ("hot and cold", tiered))
-    ]
+    found = tier_hits.measure(trace, _TIERS, policies=(), writes=())
+    alone, tiered = (found.hit_rates[way] for way in (tier_hits.MEMORY_ALONE, _TIERS.write))
     how = (
         f"{name}, {len(trace):,} requests: memory alone ({_TIERS.ram_blocks} blocks of 512 "
         f"tokens); with {_TIERS.ssd_blocks:,} on the SSD; a cache that never evicts"
     )
     ceiling = 100 * reachable_hit_rate(trace)
-    return Measured(target, 100 * alone, 100 * tiered, ceiling, how), pl.concat(rows)
+    rows = found.metrics.with_columns(case=pl.lit(f"trace={name}"))
+    return Measured(target, 100 * alone, 100 * tiered, ceiling, how), rows
 
 
 def _trace(name: str, plan: WeekPlan, seed: int) -> Trace:

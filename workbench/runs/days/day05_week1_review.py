@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Day05Plan:
-    """What one preset measures: for the targets, the resume and the 70B layers."""
+    """What one preset measures: for the targets, the resume, the 70B layers, and small budgets."""
 
     week: WeekPlan
     resume: ResumePlan
     large: LargePlan
+    budget_fracs: tuple[float, ...]
+    budget_tokens: int
     with_peer: bool
 
 
@@ -44,12 +46,13 @@ class _Size:
     lengths: tuple[int, ...]
     resumes: int
     large: tuple[int, int, int]
+    budget_tokens: int
     with_peer: bool
 
 
 _SIZES: dict[Preset, _Size] = {
     "tiny": _Size(
-        (256, 50), 10, (4, 1), 32, (2, 300), 30, 2, (64, 128), 2, (8, 10, 2), with_peer=False
+        (256, 50), 10, (4, 1), 32, (2, 300), 30, 2, (64, 128), 2, (8, 10, 2), 4, with_peer=False
     ),
     "standard": _Size(
         (1024, 200),
@@ -62,6 +65,7 @@ _SIZES: dict[Preset, _Size] = {
         (512, 1024, 2048, 4096),
         5,
         (1, 10, 3),
+        16,
         with_peer=True,
     ),
     "full": _Size(
@@ -75,9 +79,12 @@ _SIZES: dict[Preset, _Size] = {
         (512, 1024, 2048, 4096),
         20,
         (1, 30, 10),
+        64,
         with_peer=True,
     ),
 }
+# Of the real model's weights; the least leaves the output matrix and a few layers.
+_BUDGETS = (1.0, 0.8, 0.65, 0.5)
 _LARGE_LAYERS = 3  # two places to stream through, and one layer more
 
 
@@ -111,6 +118,8 @@ class Day05Params(DayParams):
             ),
             resume=ResumePlan(size.lengths, size.resumes, self.dtype),
             large=LargePlan(share, _LARGE_LAYERS, self.context_tokens, rounds, passes),
+            budget_fracs=_BUDGETS,
+            budget_tokens=size.budget_tokens,
             with_peer=size.with_peer and self.peers,
         )
 

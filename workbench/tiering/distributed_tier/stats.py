@@ -1,13 +1,14 @@
 """Say how a network tier is, in numbers, and in Prometheus' text format.
 
-Follows: Prometheus exposition format 0.0.4; every counter of counters.py, then the gauges.
-Leaves out: serving the text over HTTP.
+Follows: every counter of counters.py, then the gauges.
+Leaves out: the format (exposition.py).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 
+from workbench.tiering import exposition
 from workbench.tiering.distributed_tier.counters import Counts
 from workbench.tiering.distributed_tier.miss import Miss
 
@@ -49,23 +50,12 @@ class NetworkStats:
 
     def prometheus(self) -> str:
         """Return all numbers as Prometheus text."""
-        lines = []
-        for field in fields(Counts):
-            name = f"{_PREFIX}_{field.name}_total"
-            lines += [f"# TYPE {name} counter", f"{name} {getattr(self.counts, field.name)}"]
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, int):
-                name = f"{_PREFIX}_{field.name}"
-                lines += [f"# TYPE {name} gauge", f"{name} {value}"]
-        name = f"{_PREFIX}_up"
-        lines.append(f"# TYPE {name} gauge")
+        lines = exposition.counters(_PREFIX, asdict(self.counts))
+        lines += exposition.gauges(
+            _PREFIX, {one.name: getattr(self, one.name) for one in fields(self)}
+        )
+        lines.append(exposition.typed(f"{_PREFIX}_up"))
         for node, state in self.nodes:
-            lines.append(f'{name}{{node="{_escaped(node)}"}} {int(state != "down")}')
-        name = f"{_PREFIX}_state_info"
-        lines += [f"# TYPE {name} gauge", f'{name}{{state="{self.state}"}} 1']
-        return "\n".join(lines) + "\n"
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+            lines.append(exposition.labelled(f"{_PREFIX}_up", int(state != "down"), node=node))
+        lines += exposition.info(f"{_PREFIX}_state_info", state=self.state)
+        return exposition.page(lines)

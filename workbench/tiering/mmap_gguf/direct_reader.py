@@ -33,7 +33,7 @@ _SLOWEST_BYTES_S = 20e6
 
 
 class DirectReader(Closing):
-    """Reads any tensors of one model into the caller's memory; safe to use from one thread."""
+    """Reads any tensors of one model into the caller's memory; safe to use from several threads."""
 
     def __init__(self, model: ModelMap, *, kind: Kind = "auto", depth: int = 32) -> None:
         """Open the model's files once more, for direct reads.

@@ -2,10 +2,12 @@
 
 Every token uses all layers in order, so the one used last is the one needed latest again: keeping
 what was used lately would keep nothing that is needed. Some layers therefore stay for good, the
-others pass through two places, one in use and one being read.
-Follows: Belady's rule for a cycle; the layers that pass are spread evenly between those that stay,
-so that reading each has the time of several to compute.
-Leaves out: bringing layers in (mapped_layers.py, direct_layers.py).
+others pass through a few places, some in use and one being read.
+Follows: Belady's rule for a cycle; the layers that pass are spread between those that stay, so that
+reading each has the time of several to compute. Multiples of the golden ratio spread them almost as
+evenly as can be for every number of them, and what passes with a large budget passes with any
+smaller one: a budget that moves by a layer reads or drops a layer.
+Leaves out: bringing layers in (mapped_layers.py, direct_layers.py; packed: inference/weights.py).
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from workbench.errors import UsageError
 
 # One layer in use, one being read.
 PLACES = 2
+_GOLDEN = (5**0.5 - 1) / 2
 _MIB = 1 << 20
 
 
@@ -49,7 +52,29 @@ class LayerPlan:
         raise ValueError("all layers stay; there is no next one to read")
 
 
-def plan_layers(layer_bytes: Sequence[int], rest_bytes: int, budget_bytes: int) -> LayerPlan:
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """What passing layers take beside what stays.
+
+    Attributes
+    ----------
+    places : int          whole layers that are in memory at a time
+    staging_bytes : int   taken as soon as any layer passes
+    """
+
+    places: int = PLACES
+    staging_bytes: int = 0
+
+
+_BY_PLACES = Passage()
+
+
+def plan_layers(
+    layer_bytes: Sequence[int],
+    rest_bytes: int,
+    budget_bytes: int,
+    passage: Passage = _BY_PLACES,
+) -> LayerPlan:
     """Keep as many layers as a budget allows.
 
     Parameters
@@ -57,31 +82,34 @@ def plan_layers(layer_bytes: Sequence[int], rest_bytes: int, budget_bytes: int) 
     layer_bytes : sequence of int   each layer's
     rest_bytes : int                what always stays (embedding, output)
     budget_bytes : int              for all of it
+    passage : Passage               what it takes to let layers pass
 
     Raises
     ------
-    UsageError   if not even the rest and two layers fit; names the least budget
+    UsageError   if not even the rest and the places fit; names the least budget
     """
-    # One or two passing layers would have a place each and save nothing.
-    for n_passing in (0, *range(PLACES + 1, len(layer_bytes) + 1)):
-        plan = _plan(layer_bytes, rest_bytes, n_passing)
+    # As many passing layers as places would have a place each and save nothing.
+    for n_passing in (0, *range(passage.places + 1, len(layer_bytes) + 1)):
+        plan = _plan(layer_bytes, rest_bytes, n_passing, passage)
         if plan.needed_bytes <= budget_bytes:
             return plan
+    what = f"{passage.places} layers that pass" if any(plan.passing) else "all its layers"
     raise UsageError(
-        f"weights_budget of {budget_bytes / _MIB:,.1f} MiB is too small for this model: "
-        f"{plan.needed_bytes / _MIB:,.1f} MiB hold its embedding, output and two layers"
+        f"weights_budget of {budget_bytes / _MIB:,.1f} MiB is too small for this model: its output "
+        f"and {what} need {plan.needed_bytes / _MIB:,.1f} MiB; give at least "
+        f"{plan.needed_bytes:,} bytes, or use a smaller model"
     )
 
 
-def _plan(layer_bytes: Sequence[int], rest_bytes: int, n_passing: int) -> LayerPlan:
+def _plan(
+    layer_bytes: Sequence[int], rest_bytes: int, n_passing: int, passage: Passage
+) -> LayerPlan:
     count = len(layer_bytes)
-    # Layer i passes when another whole multiple of count / n_passing is reached with it.
-    passing = tuple(
-        (layer + 1) * n_passing // count > layer * n_passing // count for layer in range(count)
-    )
+    by_turn = sorted(range(count), key=lambda layer: (layer + 1) * _GOLDEN % 1)
+    first = frozenset(by_turn[:n_passing])
+    passing = tuple(layer in first for layer in range(count))
     sizes = [size for size, passes in zip(layer_bytes, passing, strict=True) if passes]
     place_bytes = max(sizes, default=0)
     stay_bytes = sum(layer_bytes) - sum(sizes)
-    return LayerPlan(
-        passing, place_bytes, rest_bytes + stay_bytes + min(PLACES, n_passing) * place_bytes
-    )
+    pass_bytes = passage.places * place_bytes + passage.staging_bytes if sizes else 0
+    return LayerPlan(passing, place_bytes, rest_bytes + stay_bytes + pass_bytes)

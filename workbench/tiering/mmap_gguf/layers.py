@@ -77,13 +77,15 @@ def group_tensors(header: GGUFHeader) -> Groups:
     for layer in range(len(by_layer)):
         if layer not in by_layer:
             raise header.refuse(f"layer {layer} has no tensor, higher ones have", 0)
-    layers = tuple(_group(by_layer[layer]) for layer in range(len(by_layer)))
-    return Groups(layers, _group(rest))
+    layers = tuple(group_of(by_layer[layer]) for layer in range(len(by_layer)))
+    return Groups(layers, group_of(rest))
 
 
-def _group(tensors: list[TensorInfo]) -> Group:
+def group_of(tensors: Iterable[TensorInfo]) -> Group:
+    """Return tensors as a group, with the spans of the files that hold them."""
+    tensors = tuple(tensors)
     spans = (Span(each.part, each.offset, each.offset + each.n_bytes) for each in tensors)
-    return Group(tuple(tensors), tuple(_joined(spans)))
+    return Group(tensors, tuple(_joined(spans)))
 
 
 def _joined(spans: Iterable[Span]) -> list[Span]:

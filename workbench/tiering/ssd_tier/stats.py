@@ -1,13 +1,15 @@
 """Say how a store is, in numbers, and in Prometheus' text format.
 
-Follows: Prometheus exposition format 0.0.4; every counter of counters.py, then the gauges.
-Leaves out: serving the text over HTTP.
+Follows: every counter of counters.py, then the gauges.
+Leaves out: the format (exposition.py).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
+from typing import NamedTuple
 
+from workbench.tiering import exposition
 from workbench.tiering.async_io.engine import EngineStats
 from workbench.tiering.ssd_tier.core import Core
 from workbench.tiering.ssd_tier.counters import Counts
@@ -64,49 +66,54 @@ class StoreStats:
 
     def prometheus(self) -> str:
         """Return all numbers as Prometheus text."""
-        lines = []
-        for field in fields(Counts):
-            name = f"{_PREFIX}_{field.name}_total"
-            lines += [f"# TYPE {name} counter", f"{name} {getattr(self.counts, field.name)}"]
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, int):
-                # By Prometheus' rules only counters end in _total.
-                name = f"{_PREFIX}_{field.name.removesuffix('_total')}"
-                lines += [f"# TYPE {name} gauge", f"{name} {value}"]
-        lines += _labelled("state", state=self.state, reason=self.reason)
-        lines += _labelled(
-            "engine",
+        lines = exposition.counters(_PREFIX, asdict(self.counts))
+        lines += exposition.gauges(
+            _PREFIX, {one.name: getattr(self, one.name) for one in fields(self)}
+        )
+        lines += exposition.info(f"{_PREFIX}_state_info", state=self.state, reason=self.reason)
+        lines += exposition.info(
+            f"{_PREFIX}_engine_info",
             kind=self.engine.kind,
             direct=str(self.engine.direct).lower(),
             fallback=self.engine.fallback_reason,
         )
-        name = f"{_PREFIX}_write_amplification_ratio"
-        lines += [f"# TYPE {name} gauge", f"{name} {self.write_amplification:.6g}"]
-        return "\n".join(lines) + "\n"
+        lines += exposition.gauges(_PREFIX, {"write_amplification_ratio": self.write_amplification})
+        return exposition.page(lines)
 
 
-def _labelled(name: str, **labels: str) -> list[str]:
-    metric = f"{_PREFIX}_{name}_info"
-    pairs = ",".join(f'{label}="{_escaped(value)}"' for label, value in labels.items())
-    return [f"# TYPE {metric} gauge", f"{metric}{{{pairs}}} 1"]
+class Condition(NamedTuple):
+    """Whether a store works.
+
+    Attributes
+    ----------
+    state : str       "ok", "read_only" or "closed"
+    reason : str      why it is read-only, else ""
+    counts : Counts   what happened since it was opened
+    """
+
+    state: str
+    reason: str
+    counts: Counts
 
 
-def _escaped(value: str) -> str:
-    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+def condition(core: Core) -> Condition:
+    """Return whether a store works."""
+    state = "closed" if core.closed else "read_only" if core.health.read_only else "ok"
+    return Condition(state, core.health.reason, core.counters.read())
 
 
 def gather(core: Core, locked: bool) -> StoreStats:
     """Return a store's numbers as they are now."""
-    table, index, health = core.table, core.index, core.health
+    table, index = core.table, core.index
+    state, reason, counts = condition(core)
     states = [segment.state for segment in table.segments]
     pages = sum(segment.end_page - segment.synced_page for segment in table.segments)
     page_bytes = core.layout.segment_bytes // core.layout.segment_pages
     return StoreStats(
-        counts=core.counters.read(),
+        counts=counts,
         engine=core.device.engine.stats(),
-        state="closed" if core.closed else "read_only" if health.read_only else "ok",
-        reason=health.reason,
+        state=state,
+        reason=reason,
         blocks=len(index),
         max_blocks=index.max_blocks,
         blocks_unread=index.n_unread(),

@@ -41,7 +41,7 @@ from workbench.tiering.ssd_tier.putting import Offer, delete, put_all
 from workbench.tiering.ssd_tier.reading import Frame
 from workbench.tiering.ssd_tier.sealing import Sealing
 from workbench.tiering.ssd_tier.snapshot_file import publish
-from workbench.tiering.ssd_tier.stats import StoreStats, gather
+from workbench.tiering.ssd_tier.stats import Condition, StoreStats, condition, gather
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -268,6 +268,10 @@ class SsdTier(Closing):
     def stats(self) -> StoreStats:
         """Return all counters and gauges."""
         return gather(self._core, self._lock is not None)
+
+    def condition(self) -> Condition:
+        """Return the part of `stats` that says whether it works, in microseconds."""
+        return condition(self._core)
 
     def check(self) -> CheckReport:
         """Read everything and compare every sum, bound and byte count; damaged blocks go."""

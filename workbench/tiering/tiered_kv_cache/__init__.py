@@ -30,11 +30,13 @@ from workbench.tiering.tiered_kv_cache.load import Load
 from workbench.tiering.tiered_kv_cache.selection import Budgets, Important, Recent, Selection
 from workbench.tiering.tiered_kv_cache.selective_sequence import SelectiveSequence
 from workbench.tiering.tiered_kv_cache.sequence import CachedSequence
+from workbench.tiering.tiered_kv_cache.shared_store import Budget
 from workbench.tiering.tiered_kv_cache.stats import CacheStats
 
 __all__ = [
     "BlockLayout",
     "BlockLostError",
+    "Budget",
     "Budgets",
     "CacheConfig",
     "CacheFullError",

@@ -141,8 +141,9 @@ class _ReadAhead:
         self._current = self._leased.popleft()
         if self._n_leased < len(self._parts):
             self._lease(wait=False)
+        assert self._staging is not None
         try:
-            return self._current.wait()
+            return self._staging.rows_of(self._current)
         except LookupError as error:
             raise LookupError(int(part.numbers[error.args[0]])) from None
 

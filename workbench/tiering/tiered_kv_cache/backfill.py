@@ -2,7 +2,7 @@
 
 Follows: whoever computes from the front meets what is loaded from the back; a block that fails is
 left out, and computed by whoever comes to it.
-Leaves out: the reading (loading.py), the computing (workbench/inference/filling.py).
+Leaves out: the reading (loading.py), the computing (unified_tier/filling.py).
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from workbench.tiering.tiered_kv_cache.layout import BlockLayout
 from workbench.tiering.tiered_kv_cache.load import Load
 from workbench.tiering.tiered_kv_cache.loading import Fill, LoadJob
 from workbench.tiering.tiered_kv_cache.sequence import CachedSequence
-from workbench.tiering.tiered_kv_cache.shared_store import SharedStore
+from workbench.tiering.tiered_kv_cache.shared_store import Budget, SharedStore
 from workbench.tiering.tiered_kv_cache.stats import CacheStats, gather
 
 if TYPE_CHECKING:
@@ -96,15 +96,32 @@ class TieredKVCache(Closing):
         self._require_open()
         return CachedSequence(self._core)
 
-    def match_prefix(self, token_ids: Sequence[int]) -> PrefixMatch:
-        """Return the longest run of blocks that is there, and in which tiers; changes nothing."""
+    def match_prefix(self, token_ids: Sequence[int], network_budget_s: float = 0.0) -> PrefixMatch:
+        """Return the longest run of blocks that is there, and in which tiers; changes nothing.
+
+        Parameters
+        ----------
+        network_budget_s : float   for asking the network about what comes behind; 0: it is not
+                                   asked, as that costs a round trip for each 256 frames
+        """
         self._require_open()
         with self._core.changed:
             keys, n_tokens = self._known(token_ids)
             tiers = self._core.directory.match(keys)
-        return PrefixMatch(n_tokens, tuple(tiers))
+        size = self.layout.block_tokens
+        if self._shared is None or network_budget_s <= 0 or n_tokens % size:
+            return PrefixMatch(n_tokens, tuple(tiers))
+        beyond = self._keys.chain(token_ids)[len(tiers) :]
+        n_there = self._shared.reachable(beyond, self.layout.n_frames, network_budget_s)
+        tiers += [Tier.NETWORK] * n_there
+        return PrefixMatch(n_tokens + n_there * size, tuple(tiers))
 
-    def load(self, token_ids: Sequence[int], deadline_s: float | None = None) -> Load:
+    def load(
+        self,
+        token_ids: Sequence[int],
+        deadline_s: float | None = None,
+        network: Budget | None = None,
+    ) -> Load:
         """Begin to bring the longest known prefix into memory; return at once.
 
         Blocks are read layer by layer, the first layers of all blocks first. Those that find no
@@ -114,14 +131,18 @@ class TieredKVCache(Closing):
         Parameters
         ----------
         deadline_s : float or None   what is not there by then is left out of the prefix
+        network : Budget or None     less time for the network than that
         """
         self._require_open()
         end = None if deadline_s is None else time.monotonic() + deadline_s
         core = self._core
-        self._bring(token_ids, deadline_s)
+        brought = self._bring(token_ids, deadline_s, network)
         with core.changed:
             keys, n_tokens = self._known(token_ids)
-            found = core.directory.use(keys, core.await_slot)
+            found = [
+                one._replace(tier=Tier.NETWORK) if one.key in brought else one
+                for one in core.directory.use(keys, core.await_slot)
+            ]
             core.settle()
             size = self.layout.block_tokens
             n_absent = len(token_ids) // size - n_tokens // size
@@ -134,21 +155,29 @@ class TieredKVCache(Closing):
             sequence = CachedSequence.of_prefix(core, token_ids[:n_tokens], keys)
         return Load(core, sequence, found, job)
 
-    def _bring(self, token_ids: Sequence[int], deadline_s: float | None) -> None:
-        """Copy blocks of a prefix that only the network has; nobody's lock is held meanwhile."""
+    def _bring(
+        self, token_ids: Sequence[int], deadline_s: float | None, budget: Budget | None
+    ) -> frozenset[bytes]:
+        """Copy blocks of a prefix that only the network has; return the keys of those that came.
+
+        Nobody's lock is held meanwhile.
+        """
         if self._shared is None:
-            return
+            return frozenset()
         keys = self._keys.chain(token_ids)
         with self._core.changed:
             n_known = len(self._core.directory.match(keys))
-        if n_known < len(keys):
-            most_s = _BRING_S if deadline_s is None else min(_BRING_S, deadline_s / 2)
-            n_frames, attributes = self.layout.n_frames, self._keys.attributes
-            self._shared.bring(keys[n_known:], n_frames, attributes, most_s)
+        if n_known == len(keys):
+            return frozenset()
+        most_s = _BRING_S if deadline_s is None else min(_BRING_S, deadline_s / 2)
+        given = budget or Budget(most_s, most_s)
+        within = Budget(min(most_s, given.total_s), min(most_s, given.request_s))
+        n_frames, attributes = self.layout.n_frames, self._keys.attributes
+        return frozenset(self._shared.bring(keys[n_known:], n_frames, attributes, within))
 
     @property
     def brought_blocks(self) -> int:
-        """Return how many blocks came over the network; each was a cold hit afterwards."""
+        """Return how many blocks came over the network."""
         return 0 if self._shared is None else self._shared.brought_blocks
 
     def _known(self, token_ids: Sequence[int]) -> tuple[list[bytes], int]:
@@ -234,12 +263,55 @@ class TieredKVCache(Closing):
             for key in self._pinned.pop(name):
                 self._core.directory.claims.unpin(key)
 
+    def set_hot_budget(self, n_bytes: int) -> int:
+        """Keep hot blocks within another number of bytes; return the bytes that they have now.
+
+        That is more than was asked for while blocks that may not leave, or wait to be written, are
+        in the way: slots are given back as they free, and never given out again. What was given
+        back the system has (Linux), but for the rounding to pages.
+
+        Raises
+        ------
+        UsageError   if it is not within two blocks (one without an SSD tier) .. ``max_hot_bytes``
+        """
+        self._require_open()
+        core, size = self._core, self.layout.block_bytes
+        least, most = core.min_slots * size, core.slab.nbytes
+        if not least <= n_bytes <= most:
+            raise UsageError(
+                f"a hot budget of {n_bytes:,} bytes is not within {least:,}..{most:,}; open the "
+                "cache with another max_hot_bytes"
+            )
+        core.limit(n_bytes // size)
+        return core.hot_bytes
+
+    @property
+    def has_cold_tier(self) -> bool:
+        """Return whether blocks can leave memory without being forgotten."""
+        return self._core.behind is not None
+
+    @property
+    def has_network(self) -> bool:
+        """Return whether blocks may come over the network."""
+        return self._shared is not None
+
+    @property
+    def hot_bytes(self) -> int:
+        """Return the memory that hot blocks may take now."""
+        return self._core.hot_bytes
+
     def drain(self, timeout_s: float = 60.0) -> bool:
         """Wait until all that is to be written behind was; return whether it was, in time."""
         behind = self._core.behind
         return behind is None or behind.writer.drain(timeout_s)
 
     # Telling
+
+    @property
+    def cold_wait_s(self) -> float:
+        """Return the seconds that attention has waited for cold blocks."""
+        behind = self._core.behind
+        return 0.0 if behind is None else behind.staging.waited_s
 
     def stats(self) -> CacheStats:
         """Return all counters and gauges."""

@@ -30,6 +30,7 @@ class CacheConfig:
     ----------
     geometry : KVGeometry           of the model; its dtype (float32, float16, int8) is what is kept
     hot_bytes : int                 memory for hot blocks, those on their way out included
+    max_hot_bytes : int or None     how far `set_hot_budget` may raise that; None: not at all
     block_tokens : int              tokens a block
     frame_layers : int              layers that are read and written as one frame; 0: as
                                     `BlockLayout` chooses
@@ -59,6 +60,7 @@ class CacheConfig:
     write_queue_blocks: int = 256
     write_wait_s: float = 1.0
     close_wait_s: float = 30.0
+    max_hot_bytes: int | None = None
 
     def __post_init__(self) -> None:
         rules = self._broken_rules()
@@ -74,6 +76,11 @@ class CacheConfig:
         low, high = self.low_watermark_frac, self.high_watermark_frac
         rules = [
             ("hot_bytes", self.hot_bytes >= 1, "at least one block's bytes"),
+            (
+                "max_hot_bytes",
+                self.max_hot_bytes is None or self.max_hot_bytes >= self.hot_bytes,
+                "at least hot_bytes",
+            ),
             ("high_watermark_frac", 0 < high <= 1, "above 0 and at most 1"),
             ("low_watermark_frac", 0 <= low <= high, "0..high_watermark_frac"),
             ("recent_tokens", self.recent_tokens >= 0, "at least 0"),

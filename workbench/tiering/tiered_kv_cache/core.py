@@ -52,10 +52,11 @@ class Core:
         self.config = config
         self.layout = config.layout
         self.keys = keys
-        self.slab = HotSlab(self.layout, config.hot_bytes, min_slots=1 if cold is None else 2)
+        self.min_slots = 1 if cold is None else 2
+        self.slab = HotSlab(self.layout, config.hot_bytes, self.min_slots, config.max_hot_bytes)
         self.places = [self.layout.places(layer) for layer in range(config.geometry.layers)]
         self.packer = Packer(config.geometry, self.places, self.slab.memory)
-        self.directory = _directory(config, self.slab.n_slots, cold)
+        self.directory = _directory(config, self.slab, cold)
         # Taken around everything that touches the directory; notified when a slot becomes free.
         self.changed = threading.Condition(threading.RLock())
         self.counts = CacheCounts()
@@ -67,6 +68,21 @@ class Core:
             waiting = config.write_queue_blocks
             writer = WriteBehind(self.directory, self.slab, cold, self.changed, waiting)
             self.behind = Behind(cold, staging, loader, writer)
+
+        self.limit(config.hot_bytes // self.layout.block_bytes)
+
+    def limit(self, n_slots: int) -> None:
+        """Keep to so many slots from now on; what leaves for that is written behind."""
+        with self.changed:
+            marks = _watermarks(self.config, n_slots, has_cold=self.behind is not None)
+            self.directory.limit(n_slots, *marks)
+            self.settle()
+            self.changed.notify_all()
+
+    @property
+    def hot_bytes(self) -> int:
+        """Return the memory of the slots that are granted."""
+        return self.directory.slots.n_granted * self.layout.block_bytes
 
     def reserve(self, n_blocks: int) -> list[int]:
         """Take slots for blocks to be filled, all or none; waits while old bytes are written.
@@ -221,14 +237,24 @@ class Core:
             raise LookupError(*missed)
 
 
-def _directory(config: CacheConfig, n_slots: int, cold: ColdTier | None) -> Directory:
+def _directory(config: CacheConfig, slab: HotSlab, cold: ColdTier | None) -> Directory:
+    high, low = _watermarks(config, slab.n_slots, has_cold=cold is not None)
+    policy = config.policy(high)
     if cold is None:
-        return Directory(config.policy(n_slots), n_slots)
-    high = max(1, min(n_slots - 1, int(n_slots * config.high_watermark_frac)))
+        return Directory(policy, slab.n_slots, give_back=slab.give_back)
     return Directory(
-        config.policy(high),
-        n_slots,
-        low_blocks=int(n_slots * config.low_watermark_frac),
+        policy,
+        slab.n_slots,
+        low_blocks=low,
         write=config.write(),
         is_stored=cold.contains,
+        give_back=slab.give_back,
     )
+
+
+def _watermarks(config: CacheConfig, n_slots: int, *, has_cold: bool) -> tuple[int, int]:
+    """Return the high and the low one, in blocks, of so many slots."""
+    if not has_cold:
+        return n_slots, n_slots
+    high = max(1, min(n_slots - 1, int(n_slots * config.high_watermark_frac)))
+    return high, int(n_slots * config.low_watermark_frac)

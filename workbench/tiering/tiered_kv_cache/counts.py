@@ -11,13 +11,14 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class CacheCounts:
-    """Counters of lookups by prefix; ``lookups`` is the sum of the five that follow.
+    """Counters of lookups by prefix; ``lookups`` is the sum of the six that follow.
 
     Attributes
     ----------
     lookups            blocks of prefixes that were asked for, counted when it is known how it ended
     hot_hits           in memory when they were asked for
     cold_hits          on the SSD tier then
+    network_hits       brought over the network for this very lookup
     misses_absent      nowhere, or behind a block that was nowhere
     misses_failed      found cold, but could not be read, or behind such a block
     misses_late        found cold, but not read by the deadline, or behind such a block
@@ -27,6 +28,7 @@ class CacheCounts:
     lookups: int = 0
     hot_hits: int = 0
     cold_hits: int = 0
+    network_hits: int = 0
     misses_absent: int = 0
     misses_failed: int = 0
     misses_late: int = 0

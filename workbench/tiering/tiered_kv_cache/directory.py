@@ -38,6 +38,7 @@ class Directory:
     low_blocks : int or None        demotion, once started, goes on until so few are hot and open
     write : WritePolicy or None     what goes to the SSD tier; None: there is none
     is_stored : callable            whether the SSD tier has a block
+    give_back : callable            told of slots that `limit` withdraws
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Directory:
         low_blocks: int | None = None,
         write: WritePolicy | None = None,
         is_stored: Callable[[bytes], bool] = lambda key: False,
+        give_back: Callable[[int], None] = lambda slot: None,
     ) -> None:
         self._policy = policy
         self.capacity_blocks = policy.capacity_blocks
@@ -58,7 +60,7 @@ class Directory:
         self._is_stored = is_stored
         self._slot_of: dict[bytes, int] = {}
         self._outbound = Outbound()
-        self.slots = SlotPool(n_slots)
+        self.slots = SlotPool(n_slots, give_back)
         self._arriving: set[int] = set()
         self._open: set[int] = set()
         self._uses = [0] * n_slots
@@ -99,6 +101,11 @@ class Directory:
     def hot_blocks(self) -> int:
         """Return how many sealed blocks are hot."""
         return len(self._slot_of)
+
+    @property
+    def hot_blocks_used(self) -> int:
+        """Return how many of them open sequences are made of; the others are a prompt cache."""
+        return sum(map(self.claims.is_referred, self._slot_of))
 
     @property
     def open_blocks(self) -> int:
@@ -245,6 +252,22 @@ class Directory:
 
     # Making room
 
+    def limit(self, n_slots: int, high_blocks: int, low_blocks: int) -> None:
+        """Keep to fewer slots, or more again: hot blocks leave at once as far as they may.
+
+        Parameters
+        ----------
+        n_slots : int                  at most those there are; as many are granted in the end
+        high_blocks, low_blocks : int  watermarks, high at most n_slots and the policy's capacity
+        """
+        assert 1 <= high_blocks <= min(n_slots, self._policy.capacity_blocks)
+        self.capacity_blocks = high_blocks
+        self._target = min(low_blocks, high_blocks - 1)
+        while len(self._slot_of) + len(self._open) > high_blocks:
+            if not self._demote_one(spare_referred=False):
+                break
+        self.slots.limit(n_slots)
+
     def _make_room(self, spare_referred: bool) -> bool:
         """Demote from the high watermark to the low one; return whether one more block fits."""
         occupied = len(self._slot_of) + len(self._open)
@@ -365,7 +388,7 @@ class Directory:
         """Assert that every slot is in exactly one state, and the policy holds what is hot."""
         self._policy.check()
         self.claims.check()
-        assert len(self._policy) == len(self._slot_of) <= self.capacity_blocks
+        assert len(self._policy) == len(self._slot_of) <= self._policy.capacity_blocks
         assert all(key in self._policy for key in self._slot_of)
         self._outbound.check()
         leaving = dict(self._outbound.items())

@@ -1,7 +1,7 @@
 """Say in which tier a block was found.
 
-Follows: two tiers; a block that is in neither is a miss, and no value of its own.
-Leaves out: the network tier.
+Follows: three tiers; a block that is in none is a miss, and no value of its own.
+Leaves out: blocks that came over the network earlier: they are cold ones, like any other.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ class Tier(enum.Enum):
 
     HOT = "hot"
     COLD = "cold"
+    NETWORK = "network"
 
 
 class Found(NamedTuple):

@@ -84,6 +84,7 @@ class Load(Closing):
         for found in self._found[:n_blocks]:
             counts.hot_hits += found.tier is Tier.HOT
             counts.cold_hits += found.tier is Tier.COLD
+            counts.network_hits += found.tier is Tier.NETWORK
         n_lost = len(self._found) - n_blocks
         counts.lookups += len(self._found)
         if cause:

@@ -7,10 +7,11 @@ Leaves out: when to bring (cache.py), and everything about servers (distributed_
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from workbench.tiering.async_io.engine import StorageError
 from workbench.tiering.ssd_tier import Attributes, SsdTier, StoreStats
@@ -24,6 +25,19 @@ if TYPE_CHECKING:
 
 # Brought at once: enough for several connections, few enough to stop soon.
 _FRAMES_AT_ONCE = 16
+
+
+class Budget(NamedTuple):
+    """How long the network may take.
+
+    Attributes
+    ----------
+    total_s : float     for all that is brought
+    request_s : float   for one batch of frames, and for asking which there are
+    """
+
+    total_s: float
+    request_s: float
 
 
 class SharedStore:
@@ -72,29 +86,40 @@ class SharedStore:
         return self._ssd.stats()
 
     def bring(
-        self, keys: Sequence[bytes], n_frames: int, attributes: Attributes, budget_s: float
-    ) -> int:
-        """Bring the blocks of a prefix, as far as the network has them; return how many came.
+        self, keys: Sequence[bytes], n_frames: int, attributes: Attributes, budget: Budget
+    ) -> list[bytes]:
+        """Bring the blocks of a prefix, as far as the network has them; return those that came.
 
         Parameters
         ----------
         keys : sequence of bytes   of blocks, in the prefix's order
         n_frames : int             of each block
-        budget_s : float           it is over by then
+        budget : Budget            it is over by then
         """
-        end = time.monotonic() + budget_s
+        end = time.monotonic() + budget.total_s
         try:
             lacking = {key: self._lacking(key, n_frames) for key in keys}
-            wanted = self._reachable(lacking, budget_s)
-            n_bytes = self._copy(wanted, attributes, end)
+            wanted = self._reachable(lacking, budget.request_s)
+            n_bytes = self._copy(wanted, attributes, end, budget.request_s)
             came = [key for key in keys if lacking[key] and not self._lacking(key, n_frames)]
         except (StorageError, MemoryError):
             # A fork, or memory for the SSD tier's own work: as cold_tier.py has it, a miss.
-            return 0
+            return []
         with self._lock:
             self.brought_blocks += len(came)
             self.brought_bytes += n_bytes
-        return len(came)
+        return came
+
+    def reachable(self, keys: Sequence[bytes], n_frames: int, budget_s: float) -> int:
+        """Return how many blocks of a prefix the network seems to have whole; a round trip."""
+        try:
+            known = self._network.contains_many(
+                [name for key in keys for name in frame_keys(key, n_frames)], budget_s
+            )
+        except MemoryError:
+            return 0
+        whole = (all(known[at : at + n_frames]) for at in range(0, len(known), n_frames))
+        return sum(1 for _ in itertools.takewhile(bool, whole))
 
     def _lacking(self, key: bytes, n_frames: int) -> list[bytes]:
         return [name for name in frame_keys(key, n_frames) if not self._ssd.contains(name)]
@@ -112,12 +137,15 @@ class SharedStore:
             wanted += several
         return wanted
 
-    def _copy(self, names: Sequence[bytes], attributes: Attributes, end: float) -> int:
+    def _copy(
+        self, names: Sequence[bytes], attributes: Attributes, end: float, request_s: float
+    ) -> int:
         """Copy frames to the SSD until one is missing; return their bytes."""
         n_bytes = 0
         for at in range(0, len(names), _FRAMES_AT_ONCE):
             part = names[at : at + _FRAMES_AT_ONCE]
-            frames = self._network.get_frames(part, None, attributes, end - time.monotonic())
+            left_s = min(request_s, end - time.monotonic())
+            frames = self._network.get_frames(part, None, attributes, left_s)
             came = [
                 (name, frame.stored, frame.header.attributes())
                 for name, frame in zip(part, frames, strict=True)

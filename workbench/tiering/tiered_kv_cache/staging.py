@@ -8,6 +8,7 @@ Leaves out: promotion; what is read here stays cold.
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -90,6 +91,7 @@ class Staging(Closing):
         self._reader = ThreadPoolExecutor(1, "kv-cold-reader")
         self.frames_read = 0
         self.frames_reused = 0
+        self.waited_s = 0.0
 
     def lease(self, names: Sequence[Name], *, wait: bool) -> Batch | None:
         """Stage frames, read what is not there; None (only without wait): no rows are free.
@@ -132,6 +134,15 @@ class Staging(Closing):
                 one.n_users -= 1
                 self._drop_if_failed(name, one)
             self._changed.notify_all()
+
+    def rows_of(self, batch: Batch) -> Slots:
+        """Return a batch's rows as `Batch.wait` does; how long that took is counted."""
+        start = time.perf_counter()
+        try:
+            return batch.wait()
+        finally:
+            with self._changed:
+                self.waited_s += time.perf_counter() - start
 
     def read_ahead(self, names: Sequence[Name]) -> None:
         """Stage frames that will be wanted soon, if rows are free."""

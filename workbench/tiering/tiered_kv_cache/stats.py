@@ -10,12 +10,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING
 
+from workbench.tiering import exposition
 from workbench.tiering.tiered_kv_cache.counts import WriteCounts
 
 if TYPE_CHECKING:
     from workbench.tiering.tiered_kv_cache.core import Core
 
 _PREFIX = "kv_cache"
+_FIRST_GAUGE = "sequences"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +35,23 @@ class CacheStats:
     ssd_written_bytes, ssd_read_bytes                 of whole blocks written; of frames read; as
                                                       the codec stores them
     cold_frames_undecoded                             read whole, but not what the codec writes
+    cold_wait_seconds                                 that attention waited for cold blocks
     sequences, sequence_position                      open ones; their tokens
     hot_blocks, hot_tokens                            sealed and in memory
+    hot_blocks_used                                   of them, what open sequences are made of; the
+                                                      others are the prompt cache
     open_blocks, leaving_blocks, free_slots           being filled; waiting to be written; unused
     hot_capacity_blocks                               the high watermark
     writes_waiting                                    blocks in the writer's queue
     cold_blocks, cold_blocks_unread                   whole blocks' worth of frames on the SSD tier,
                                                       and those that were never read back
-    hot_bytes, staging_bytes                          memory taken
+    hot_bytes, staging_bytes                          memory granted; taken
     """
 
     lookups: int
     hot_hits: int
     cold_hits: int
+    network_hits: int
     misses_absent: int
     misses_failed: int
     misses_late: int
@@ -65,10 +71,12 @@ class CacheStats:
     ssd_written_bytes: int
     ssd_read_bytes: int
     cold_frames_undecoded: int
+    cold_wait_seconds: float
     sequences: int
     sequence_position: int
     hot_blocks: int
     hot_tokens: int
+    hot_blocks_used: int
     open_blocks: int
     leaving_blocks: int
     free_slots: int
@@ -85,26 +93,29 @@ class CacheStats:
         return self.misses_absent + self.misses_failed + self.misses_late
 
     @property
+    def hits(self) -> int:
+        """Return the lookups that ended with the block's bytes, wherever they were."""
+        return self.hot_hits + self.cold_hits + self.network_hits
+
+    @property
     def hit_rate(self) -> float:
         """Return hits over lookups, 0..1; 0 before the first lookup."""
-        return (self.hot_hits + self.cold_hits) / self.lookups if self.lookups else 0.0
+        return self.hits / self.lookups if self.lookups else 0.0
 
     def check(self) -> None:
         """Assert that every lookup, and every block offered for writing, is counted once."""
-        assert self.hot_hits + self.cold_hits + self.misses == self.lookups, self
+        assert self.hits + self.misses == self.lookups, self
         ended = self.writes_written + self.writes_failed + self.writes_dropped + self.writes_gone
         assert ended + self.writes_waiting == self.writes_offered, self
 
     def prometheus(self) -> str:
         """Return all numbers as Prometheus text."""
-        lines = []
-        is_counter = True
-        for field in fields(self):
-            is_counter = is_counter and field.name != "sequences"
-            name = f"{_PREFIX}_{field.name}" + "_total" * is_counter
-            kind = "counter" if is_counter else "gauge"
-            lines += [f"# TYPE {name} {kind}", f"{name} {getattr(self, field.name)}"]
-        return "\n".join(lines) + "\n"
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        names = list(values)
+        first = names.index(_FIRST_GAUGE)
+        lines = exposition.counters(_PREFIX, {name: values[name] for name in names[:first]})
+        lines += exposition.gauges(_PREFIX, {name: values[name] for name in names[first:]})
+        return exposition.page(lines)
 
 
 def gather(core: Core) -> CacheStats:
@@ -125,10 +136,12 @@ def gather(core: Core) -> CacheStats:
             ssd_written_bytes=behind.cold.written_bytes if behind else 0,
             ssd_read_bytes=behind.cold.read_bytes if behind else 0,
             cold_frames_undecoded=behind.cold.undecoded if behind else 0,
+            cold_wait_seconds=behind.staging.waited_s if behind else 0.0,
             sequences=len(core.sequences),
             sequence_position=sum(sequence.n_tokens for sequence in core.sequences),
             hot_blocks=directory.hot_blocks,
             hot_tokens=directory.hot_blocks * size,
+            hot_blocks_used=directory.hot_blocks_used,
             open_blocks=directory.open_blocks,
             leaving_blocks=directory.leaving_blocks,
             free_slots=len(directory.slots),
@@ -136,6 +149,6 @@ def gather(core: Core) -> CacheStats:
             writes_waiting=behind.writer.n_waiting if behind else 0,
             cold_blocks=behind.cold.blocks if behind else 0,
             cold_blocks_unread=behind.cold.blocks_unread if behind else 0,
-            hot_bytes=core.slab.nbytes,
+            hot_bytes=core.hot_bytes,
             staging_bytes=behind.staging.memory.nbytes if behind else 0,
         )

@@ -1,7 +1,7 @@
 """Decide for a cold prefix: load it, compute it again, or both from either end.
 
 Follows: Cake (Jin et al., 2024); costs are learnt from this machine's own loads and prefills.
-Leaves out: carrying it out (workbench/inference/filling.py).
+Leaves out: carrying it out (unified_tier/filling.py).
 """
 
 from __future__ import annotations
@@ -83,6 +83,13 @@ class LoadOrRecompute:
             way = Way.BOTH
         return Choice(way, load_s, recompute_s, both_s, meeting)
 
+    def recompute_s(self, first: int, stop: int) -> float | None:
+        """Return how long computing some positions would take, None while that is not known."""
+        with self._lock:
+            if not self._computing.is_known:
+                return None
+            return self._computing.seconds(*_work(first, stop))
+
     def break_even_tokens(self, most: int) -> int | None:
         """Return from how many tokens on loading is the faster one; None: not up to ``most``.
 
@@ -120,6 +127,19 @@ class LoadOrRecompute:
             if high - low <= 1:
                 break
         return low
+
+
+class Always(LoadOrRecompute):
+    """Chooses the same way whatever it costs, and learns all the same."""
+
+    def __init__(self, bytes_per_token: int, way: Way) -> None:
+        super().__init__(bytes_per_token)
+        self._way = way
+
+    def choose(self, n_tokens: int) -> Choice:
+        """Return the way."""
+        nan = float("nan")
+        return Choice(self._way, nan, nan, nan, 0)
 
 
 def _work(first: int, stop: int) -> tuple[float, float]:

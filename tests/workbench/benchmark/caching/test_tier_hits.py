@@ -31,6 +31,13 @@ def test_every_way_is_run_and_the_policy_of_all_is_not_run_twice(found):
     assert found.table["tiers"].to_list() == [name.replace("_", " ") for name in WAYS]
 
 
+def test_only_the_write_policies_asked_for_are_run(found):
+    few = tier_hits.measure(TRACE, Tiers(2, 100), [], writes=())
+    assert list(few.hit_rates) == [MEMORY_ALONE, "write_through"]
+    assert few.hit_rates.items() <= found.hit_rates.items()
+    assert few.hit_rates == {MEMORY_ALONE: 0, "write_through": 24 / 30}
+
+
 def test_the_ssd_finds_what_memory_lost(found):
     hot, cold = (values(found, "tier_hit_rate", tier) for tier in ("hot", "cold"))
     assert (hot[MEMORY_ALONE], cold[MEMORY_ALONE]) == (0, 0)

@@ -14,12 +14,10 @@ from workbench.benchmark.network.cold_prefix import (
     RECOMPUTE,
     TIMES_COMPUTING,
     WAYS,
-    Always,
     ColdPrefix,
     ColdPrefixPlan,
 )
 from workbench.benchmark.paired import Samples
-from workbench.tiering.unified_tier.load_or_recompute import Way
 
 
 def test_all_ways_are_measured_at_all_speeds(tmp_path, disk_folder):
@@ -46,11 +44,3 @@ def test_the_better_fixed_way_is_what_others_are_held_against():
     assert found.better(1.0) == RECOMPUTE
     assert found.over_better(1.0, BOTH).median == pytest.approx(1.25)
     assert found.over_better(1.0, CHOSEN).median == pytest.approx(0.8)
-
-
-@pytest.mark.parametrize("way", list(Way))
-def test_a_fixed_way_is_chosen_whatever_was_learnt(way):
-    chooser = Always(way)
-    chooser.loaded(64, 1e-9)
-    chooser.computed(0, 64, 1e9)
-    assert chooser.choose(1000).way is way

@@ -54,5 +54,5 @@ def test_every_target_is_measured_or_says_what_lacks(tmp_path, disk_folder, monk
     assert len(week.latency.seconds) == 12
     assert list(disk_folder.iterdir()) == []
     metrics = set(week.metrics["metric"])
-    assert {"restore_sequential", "kv_append", "hit_rate", "decode_latency"} <= metrics
+    assert {"restore_sequential", "kv_append", "tier_hit_rate", "decode_latency"} <= metrics
     assert np.isfinite(week.metrics["value"].to_numpy()).all()

@@ -22,6 +22,8 @@ def test_larger_presets_measure_more():
         sizes = [getattr(plan.week, name) for plan in (tiny, standard, full)]
         assert sizes == sorted(set(sizes))
     assert tiny.resume.rounds < standard.resume.rounds < full.resume.rounds
+    assert tiny.budget_tokens < standard.budget_tokens < full.budget_tokens
+    assert tiny.budget_fracs[0] == 1
     assert tiny.week.latency.n_tokens < standard.week.latency.n_tokens
 
 

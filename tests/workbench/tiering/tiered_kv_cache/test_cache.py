@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+import numpy as np
 import pytest
 
 from tests.workbench.tiering.ssd_tier.store_helpers import sim_disk
 from tests.workbench.tiering.tiered_kv_cache.caches import (
+    BLOCK_BYTES,
     SIZE,
     append,
     assert_right,
@@ -15,6 +19,7 @@ from tests.workbench.tiering.tiered_kv_cache.caches import (
     store_prefix,
 )
 from workbench.errors import UsageError
+from workbench.tiering import eviction
 from workbench.tiering.tiered_kv_cache import CacheFullError, PrefixMatch, Tier, TieredKVCache
 
 IDS = list(range(26))
@@ -141,3 +146,70 @@ def test_too_little_memory_is_refused():
         pytest.raises(UsageError, match="2 are needed; raise hot_bytes"),
     ):
         TieredKVCache(config(1), ssd)
+
+
+# Budgets
+
+
+def test_a_smaller_budget_is_given_back_and_a_larger_one_used_again():
+    with cache_on(sim_disk(), config(4, max_hot_bytes=12 * BLOCK_BYTES)) as (cache, _):
+        assert cache.hot_bytes == 4 * BLOCK_BYTES
+        assert cache.set_hot_budget(12 * BLOCK_BYTES) == 12 * BLOCK_BYTES
+        ids = list(range(10 * SIZE))
+        with cache.sequence() as sequence:
+            append(sequence, ids)
+            assert cache.stats().hot_blocks_used == cache.stats().hot_blocks == 10
+            cache.set_hot_budget(3 * BLOCK_BYTES)
+            assert cache.drain()
+            assert cache.hot_bytes == cache.stats().hot_bytes == 3 * BLOCK_BYTES
+            assert_right(sequence, 0, len(ids))
+            assert cache.stats().cold_wait_seconds == cache.cold_wait_s > 0
+            append(sequence, ids)
+            assert_right(sequence, 0, 2 * len(ids))
+        assert cache.stats().hot_blocks_used == 0
+        cache.check()
+        cache.set_hot_budget(12 * BLOCK_BYTES)
+        assert cache.load(ids).wait() == len(ids)
+
+
+def test_what_may_not_leave_keeps_its_memory_until_it_may():
+    with TieredKVCache(config(6)) as cache:
+        with cache.sequence() as sequence:
+            append(sequence, list(range(5 * SIZE)))
+            assert cache.set_hot_budget(2 * BLOCK_BYTES) == 5 * BLOCK_BYTES
+            with pytest.raises(CacheFullError):
+                append(sequence, list(range(SIZE)))
+            assert_right(sequence, 0, 5 * SIZE)
+        assert cache.set_hot_budget(2 * BLOCK_BYTES) == 2 * BLOCK_BYTES
+        cache.check()
+
+
+@pytest.mark.parametrize("name", eviction.POLICIES)
+def test_every_policy_lives_with_a_budget_that_moves(name):
+    rng = np.random.default_rng(0)
+    settings = config(4, max_hot_bytes=12 * BLOCK_BYTES, policy=partial(eviction.create, name))
+    with cache_on(sim_disk(), settings) as (cache, _):
+        for _ in range(60):
+            asked = int(rng.integers(3, 13)) * BLOCK_BYTES
+            cache.set_hot_budget(asked)
+            ids = [int(one) for one in rng.integers(0, 2, int(rng.integers(1, 7)) * SIZE)]
+            with cache.load(ids) as load:
+                n_known = load.wait()
+                append(load.sequence, ids[n_known:])
+                assert_right(load.sequence, 0, len(ids))
+            assert cache.drain()
+            assert cache.set_hot_budget(asked) == asked
+            assert cache.stats().hot_blocks * BLOCK_BYTES <= asked
+            cache.check()
+
+
+@pytest.mark.parametrize("n_bytes", [0, BLOCK_BYTES, 7 * BLOCK_BYTES])
+def test_a_budget_out_of_range_is_refused(n_bytes):
+    settings = config(6)
+    with (
+        cache_on(sim_disk(), settings) as (cache, _),
+        pytest.raises(UsageError, match="max_hot_bytes"),
+    ):
+        cache.set_hot_budget(n_bytes)
+    with pytest.raises(UsageError, match="max_hot_bytes"):
+        config(6, max_hot_bytes=5 * BLOCK_BYTES)

@@ -20,14 +20,15 @@ from tests.workbench.tiering.tiered_kv_cache.caches import config, ssd_on
 from workbench import paths
 from workbench.errors import UsageError
 from workbench.inference.llama import LlamaModel
-from workbench.inference.session import Session
 from workbench.tiering.async_io.engine import StorageError
 from workbench.tiering.distributed_tier import NetworkTier
 from workbench.tiering.kv_geometry import KVGeometry
 from workbench.tiering.ssd_tier import Attributes, SsdTier, SsdTierConfig
-from workbench.tiering.tiered_kv_cache import CacheConfig, TieredKVCache
+from workbench.tiering.tiered_kv_cache import CacheConfig, Tier, TieredKVCache
 from workbench.tiering.tiered_kv_cache.block_key import frame_key
-from workbench.tiering.tiered_kv_cache.shared_store import SharedStore
+from workbench.tiering.tiered_kv_cache.shared_store import Budget, SharedStore
+from workbench.tiering.unified_tier.load_or_recompute import Always, Way
+from workbench.tiering.unified_tier.session import Session
 
 MIB = 1 << 20
 KEYS = [bytes([number]) * 32 for number in range(1, 7)]
@@ -74,21 +75,21 @@ def test_what_one_store_writes_another_one_brings_with_its_attributes(network):
     written = Attributes(b"f" * 32, b"t" * 16, 3, plain_bytes=77_777)
     with shared(network) as (first, _), shared(network) as (second, ssd):
         write(first, network, KEYS, written)
-        assert second.bring(KEYS, 2, OURS, 20.0) == 6
+        assert len(second.bring(KEYS, 2, OURS, Budget(20.0, 20.0))) == 6
         for key in KEYS:
             assert found(ssd, key) == [content(key, frame) for frame in range(2)]
         (frame,) = ssd.get_frames([frame_key(KEYS[0], 1)])
         assert frame.header.attributes() == written
         assert second.brought_blocks == 6
         assert second.brought_bytes == 6 * 2 * len(content(KEYS[0], 0))
-        assert second.bring(KEYS, 2, OURS, 20.0) == 0
+        assert len(second.bring(KEYS, 2, OURS, Budget(20.0, 20.0))) == 0
 
 
 def test_a_prefix_is_brought_up_to_the_first_block_that_is_not_whole(network, running):
     with shared(network) as (first, _), shared(network) as (second, ssd):
         write(first, network, [*KEYS[:3], *KEYS[4:]])
         write(second, network, KEYS[:1])
-        assert second.bring(KEYS, 2, OURS, 20.0) == 2
+        assert len(second.bring(KEYS, 2, OURS, Budget(20.0, 20.0))) == 2
         assert [found(ssd, key)[0] is not None for key in KEYS] == [True] * 3 + [False] * 3
 
 
@@ -96,16 +97,16 @@ def test_another_tenant_s_blocks_are_not_brought(network):
     with shared(network) as (first, _), shared(network) as (second, ssd):
         write(first, network, KEYS)
         other = Attributes(b"f" * 32, b"x" * 16, 3)
-        assert second.bring(KEYS, 2, other, 20.0) == 0
+        assert len(second.bring(KEYS, 2, other, Budget(20.0, 20.0))) == 0
         assert found(ssd, KEYS[0]) == [None, None]
 
 
 def test_nothing_comes_without_time_or_without_a_network(network):
     with shared(network) as (first, _), shared(network) as (second, _):
         write(first, network, KEYS)
-        assert second.bring(KEYS, 2, OURS, 0.0) == 0
+        assert len(second.bring(KEYS, 2, OURS, Budget(0.0, 0.0))) == 0
         network.close()
-        assert second.bring(KEYS, 2, OURS, 20.0) == 0
+        assert len(second.bring(KEYS, 2, OURS, Budget(20.0, 20.0))) == 0
         write_alone = second.put_many([(KEYS[0], b"x", OURS)])
         assert write_alone == [True]
 
@@ -116,7 +117,7 @@ def test_a_store_that_is_broken_brings_nothing(network, monkeypatch):
 
     with shared(network) as (store, _):
         monkeypatch.setattr(SsdTier, "contains", lambda self, key: refuse(key))
-        assert store.bring(KEYS, 2, OURS, 20.0) == 0
+        assert len(store.bring(KEYS, 2, OURS, Budget(20.0, 20.0))) == 0
 
 
 def test_everything_else_is_the_ssd_tier_s(network):
@@ -134,6 +135,14 @@ def test_everything_else_is_the_ssd_tier_s(network):
 def test_a_network_without_an_ssd_is_refused(network):
     with pytest.raises(UsageError, match="SSD"):
         TieredKVCache(config(), network=network)
+
+
+def test_asking_ahead_finds_what_the_network_has_and_brings_nothing(network):
+    with shared(network) as (first, _), shared(network) as (second, ssd):
+        write(first, network, [*KEYS[:3], *KEYS[4:]])
+        assert second.reachable(KEYS, 2, 20.0) == 3
+        assert second.reachable(KEYS, 2, 0.0) == 0
+        assert found(ssd, KEYS[0]) == [None, None]
 
 
 # A model
@@ -187,8 +196,34 @@ def test_one_process_s_prefill_warms_another_one(path, tmp_path, running):
         logits = texts(session)
         assert session.resumed_tokens == 64
         assert cache.brought_blocks == 4
-        assert cache.stats().cold_hits == 4
+        assert cache.stats().network_hits == 4
+        assert cache.stats().cold_hits == 0
+        assert Tier.NETWORK not in cache.match_prefix(ids(80), 20.0).tiers
+        cache.check()
     assert all(np.array_equal(one, other) for one, other in zip(logits, expected, strict=True))
+    with (
+        NetworkTier.open(patient(running.url, namespace=namespace)) as network,
+        session_on(path, tmp_path / "empty", network) as (_, cache),
+    ):
+        assert cache.match_prefix(ids(80)).n_tokens == 0
+        ahead = cache.match_prefix(ids(80), 20.0)
+        assert ahead == (80, (Tier.NETWORK,) * 5)
+        assert cache.brought_blocks == 0
+
+
+@pytest.mark.parametrize(("token_s", "n_blocks"), [(1e-9, 0), (60.0, 4)])
+def test_the_network_has_no_more_time_than_computing_is_worth(path, tmp_path, token_s, n_blocks):
+    with server() as one, NetworkTier.open(patient(one.url)) as network:
+        with session_on(path, tmp_path / "first", network) as (session, cache):
+            session.feed(ids(80))
+            assert cache.drain()
+            assert network.flush()
+        with session_on(path, tmp_path / "second", network) as (session, cache):
+            costs = Always(1, Way.LOAD)
+            costs.computed(0, 64, 64 * token_s)
+            with Session(session._model, cache, chooser=costs) as other:
+                other.feed(ids(80))
+            assert cache.brought_blocks == cache.stats().network_hits == n_blocks
 
 
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGSTOP])

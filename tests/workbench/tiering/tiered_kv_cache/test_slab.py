@@ -35,3 +35,16 @@ def test_too_little_memory_is_refused_with_the_size_that_would_do():
         HotSlab(LAYOUT, BLOCK_BYTES, min_slots=2)
     with pytest.raises(UsageError, match="lower hot_bytes"):
         HotSlab(LAYOUT, 1 << 55)
+
+
+def test_addresses_are_not_memory_until_they_are_used_and_slots_can_be_given_back():
+    block = LAYOUT.block_bytes
+    slab = HotSlab(LAYOUT, 2 * block, max_bytes=5 * block + 1)
+    assert (slab.n_slots, slab.nbytes) == (5, 5 * block)
+    slab.block(3)[:] = 7
+    slab.block(4)[:] = 8
+    slab.give_back(3)
+    assert not slab.block(3).any()
+    assert (slab.block(4) == 8).all()
+    with pytest.raises(UsageError, match="holds 1 blocks"):
+        HotSlab(LAYOUT, block, min_slots=2, max_bytes=5 * block)

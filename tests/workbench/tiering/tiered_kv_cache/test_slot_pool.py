@@ -66,3 +66,36 @@ def test_a_hold_given_back_too_often_is_found():
     pool.unhold(np.array([0]))
     with pytest.raises(AssertionError):
         pool.check([])
+
+
+def test_withdrawn_slots_come_back_with_a_larger_limit_only():
+    told = []
+    pool = SlotPool(6, told.append)
+    used = [pool.take() for _ in range(3)]
+    pool.limit(2)
+    assert told == [5, 4, 3]
+    assert pool.n_granted == 3
+    pool.hold(used[0])
+    pool.let_go(used[0])
+    pool.let_go(used[1])
+    assert told == [5, 4, 3, 1]
+    assert (pool.n_granted, len(pool)) == (2, 0)
+    pool.check([2])
+    pool.unhold(used[0])
+    assert pool.take() == 0
+    pool.limit(4)
+    assert (pool.n_granted, len(pool)) == (4, 2)
+    pool.limit(6)
+    pool.check([0, 2])
+    assert len(told) == 4
+
+
+def test_a_slot_that_is_needed_meanwhile_is_not_withdrawn():
+    pool = SlotPool(3)
+    used = [pool.take() for _ in range(3)]
+    pool.limit(1)
+    assert pool.n_granted == 3
+    pool.limit(3)
+    for slot in used:
+        pool.let_go(slot)
+    assert (pool.n_granted, len(pool)) == (3, 3)

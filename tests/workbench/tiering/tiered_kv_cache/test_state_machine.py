@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tests.workbench.tiering.ssd_tier.store_helpers import sim_disk
 from tests.workbench.tiering.tiered_kv_cache.caches import (
+    BLOCK_BYTES,
     SIZE,
     append,
     assert_right,
@@ -38,7 +39,12 @@ class CacheMachine(RuleBasedStateMachine):
     )
     def begin(self, n_slots, write, low, recent):
         self.settings = config(
-            n_slots, write=write, low_watermark_frac=low, recent_tokens=recent, write_wait_s=0.2
+            n_slots,
+            write=write,
+            low_watermark_frac=low,
+            recent_tokens=recent,
+            write_wait_s=0.2,
+            max_hot_bytes=9 * BLOCK_BYTES,
         )
         self.disk = sim_disk()
         self.sequences: list[tuple[CachedSequence, list[int]]] = []
@@ -49,6 +55,7 @@ class CacheMachine(RuleBasedStateMachine):
 
     def open(self):
         self.stack = contextlib.ExitStack()
+        self.granted = self.settings.hot_bytes
         self.cache, self.faults = self.stack.enter_context(cache_on(self.disk, self.settings))
 
     def teardown(self):
@@ -142,10 +149,21 @@ class CacheMachine(RuleBasedStateMachine):
     @rule(number=NUMBERS)
     def pin_for_a_while(self, number):
         ids = self.seen[number % len(self.seen)][:SIZE]
-        if self.settings.hot_bytes >= 6 * self.cache.layout.block_bytes:
+        if (
+            self.cache.stats().hot_capacity_blocks >= 4
+            and self.cache.hot_bytes >= 6 * self.cache.layout.block_bytes
+        ):
             self.cache.pin("system prompt", ids)
             self.cache.check()
             self.cache.unpin("system prompt")
+
+    @rule(n_slots=st.integers(2, 9))
+    def squeeze(self, n_slots):
+        """Another budget is kept as soon as what is in the way has left."""
+        n_bytes = min(n_slots * BLOCK_BYTES, self.settings.max_hot_bytes)
+        granted = self.cache.set_hot_budget(n_bytes)
+        assert n_bytes <= granted <= max(n_bytes, self.granted)
+        self.granted = granted
 
     @rule()
     def reopen(self):
@@ -173,7 +191,9 @@ class CacheMachine(RuleBasedStateMachine):
             # What is written behind must not decide how a run goes on.
             self.cache.drain()
             self.cache.check()
-            assert self.cache.stats().hot_bytes <= self.settings.hot_bytes
+            # A budget that was granted only shrinks until another one is asked for.
+            assert self.cache.stats().hot_bytes == self.cache.hot_bytes <= self.granted
+            self.granted = self.cache.hot_bytes
 
 
 TestCache = CacheMachine.TestCase

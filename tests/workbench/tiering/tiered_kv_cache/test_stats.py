@@ -80,5 +80,5 @@ def test_the_text_is_prometheus():
     assert kinds["kv_cache_cold_hits_total"] == "counter"
     assert int(values["kv_cache_cold_hits_total"]) == stats.cold_hits > 0
     assert kinds["kv_cache_hot_blocks"] == "gauge"
-    assert all(re.fullmatch(r"kv_cache_[a-z_]+ \d+", line) for line in lines[1::2])
+    assert all(re.fullmatch(r"kv_cache_[a-z_]+ [\d.e-]+", line) for line in lines[1::2])
     assert all((kind == "counter") == name.endswith("_total") for name, kind in kinds.items())

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from workbench.tiering.unified_tier.load_or_recompute import LoadOrRecompute, Way
+from workbench.tiering.unified_tier.load_or_recompute import Always, LoadOrRecompute, Way
 
 TOKEN_BYTES = 1000
 
@@ -62,3 +62,14 @@ def test_the_break_even_is_where_the_curves_cross():
 def test_a_prefix_of_no_tokens_costs_nothing():
     choice = taught(1.0, 1_000, fixed_s=0.01).choose(0)
     assert (choice.load_s, choice.recompute_s, choice.both_s) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("way", list(Way))
+def test_one_way_is_chosen_always_and_costs_are_learnt_all_the_same(way):
+    always = Always(1000, way)
+    always.loaded(64, 1e-9)
+    assert always.recompute_s(0, 100) is None
+    always.computed(0, 100, 2.0)
+    assert always.choose(5).way is way
+    assert always.recompute_s(0, 100) == pytest.approx(2.0)
+    assert 0 < always.recompute_s(50, 100) < always.recompute_s(0, 100)

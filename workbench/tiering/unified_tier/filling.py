@@ -11,8 +11,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from workbench.inference.llama import LlamaModel
 from workbench.tiering.tiered_kv_cache import CachedSequence, TieredKVCache
+from workbench.tiering.unified_tier.served_model import ServedModel
 
 # Tokens computed between two looks at what has been loaded: half a batch costs 2 % of its speed.
 STEP_TOKENS = 128
@@ -39,7 +39,7 @@ class Filled:
 
 
 def fill_from_both_ends(
-    model: LlamaModel,
+    model: ServedModel,
     cache: TieredKVCache,
     token_ids: Sequence[int],
     step_tokens: int = STEP_TOKENS,
@@ -48,7 +48,7 @@ def fill_from_both_ends(
 
     Raises
     ------
-    As `LlamaModel.prefill`; nothing is kept open then.
+    As the model's `prefill`; nothing is kept open then.
     """
     sequence = cache.sequence()
     n_loaded, computing_s = 0, 0.0

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from tests.workbench.inference.tiny_models import ids, write_model
-from workbench.inference.filling import fill_from_both_ends
+from tests.workbench.tiering.unified_tier.opened import on_disk, serving
 from workbench.inference.llama import LlamaModel
-from workbench.inference.session import Session
-from workbench.inference.session_store import StoreOptions, open_cache
+from workbench.tiering.unified_tier.filling import fill_from_both_ends
 from workbench.tiering.unified_tier.load_or_recompute import LoadOrRecompute
+from workbench.tiering.unified_tier.session import Session
 
 TOKENS = ids(64 * 6 + 10)
 
@@ -22,24 +22,23 @@ def model(tmp_path):
 
 
 @pytest.fixture
-def options(model, tmp_path):
+def settings(model, tmp_path):
     """Return where a computed text lies."""
-    options = StoreOptions(folder=tmp_path / "store", capacity_bytes=256 << 20)
-    with open_cache(model, options) as cache, Session(model, cache) as session:
+    settings = on_disk(tmp_path)
+    with serving(model, **settings) as tiers, tiers.session() as session:
         session.feed(TOKENS)
         assert session.persist()
-    return options
+    return settings
 
 
 def expected(model):
-    with open_cache(model, StoreOptions()) as cache, Session(model, cache) as session:
+    with serving(model) as tiers, tiers.session() as session:
         return session.feed(TOKENS)
 
 
-def test_both_ends_make_the_sequence_that_computing_makes(model, options):
-    with open_cache(model, options) as cache:
-        model.use_cache(cache.layout)
-        filled = fill_from_both_ends(model, cache, TOKENS[:-1], step_tokens=64)
+def test_both_ends_make_the_sequence_that_computing_makes(model, settings):
+    with serving(model, **settings) as tiers:
+        filled = fill_from_both_ends(model, tiers.cache, TOKENS[:-1], step_tokens=64)
         with filled.sequence as sequence:
             assert filled.computed_tokens + filled.loaded_tokens == len(TOKENS) - 1
             assert sequence.token_ids == TOKENS[:-1]
@@ -47,22 +46,21 @@ def test_both_ends_make_the_sequence_that_computing_makes(model, options):
 
 
 def test_without_anything_to_load_everything_is_computed(model):
-    with open_cache(model, StoreOptions()) as cache:
-        model.use_cache(cache.layout)
-        filled = fill_from_both_ends(model, cache, TOKENS)
+    with serving(model) as tiers:
+        filled = fill_from_both_ends(model, tiers.cache, TOKENS)
         assert (filled.computed_tokens, filled.loaded_tokens) == (len(TOKENS), 0)
         assert filled.read_tokens == 0
         filled.sequence.close()
 
 
-def test_a_session_chooses_and_its_result_is_the_same_by_every_way(model, options):
+def test_a_session_chooses_and_its_result_is_the_same_by_every_way(model, settings):
     chooser = LoadOrRecompute(1000)
     result = expected(model)
 
     def resumed():
         with (
-            open_cache(model, options) as cache,
-            Session(model, cache, chooser=chooser) as session,
+            serving(model, **settings) as tiers,
+            Session(model, tiers.cache, chooser=chooser) as session,
         ):
             np.testing.assert_array_equal(session.feed(TOKENS), result)
             return session.resumed_tokens
