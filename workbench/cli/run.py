@@ -12,7 +12,7 @@ import typer
 from workbench.cli.output import JsonFlag, print_json
 
 if TYPE_CHECKING:
-    from workbench.runs.execute import Request, Run
+    from workbench.runs.request import Request, Run
 
 DayArgument = Annotated[str, typer.Argument(metavar="DAY", help="For example day01, or all.")]
 ParamOption = Annotated[
@@ -49,7 +49,7 @@ def command(
     days = list(DAYS.values()) if day == "all" else [get_day(day)]
     checked = [(one, parse_overrides(one.params, param or [], preset)) for one in days]
 
-    from workbench.runs.execute import Request
+    from workbench.runs.request import Request
 
     requests = [Request(one, params, label, timeout) for one, params in checked]
     if dry_run:
@@ -70,6 +70,7 @@ def _show_plan(requests: list[Request], json: bool) -> None:
 def _run(requests: list[Request], json: bool) -> int:
     """Run one after the other and return the worst exit code."""
     from workbench.runs import registry, summary, sweep
+    from workbench.runs.executor import Here
     from workbench.runs.progress import Progress, for_stream
     from workbench.runs.stop import Stop
 
@@ -86,5 +87,5 @@ def _run(requests: list[Request], json: bool) -> int:
             print("\n".join(summary.conclude(run)), flush=True)
 
     with Stop() as stop:
-        runs = sweep.run_all(requests, stop, progress=progress, ended=ended)
+        runs = sweep.run_all(requests, stop, Here(progress), ended=ended)
     return sweep.worst_exit_code(runs, stop)

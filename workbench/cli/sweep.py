@@ -1,11 +1,11 @@
-"""`workbench sweep`: run a day over a grid of parameters, in one process.
+"""`workbench sweep`: run a day over a grid of parameters, here or on a cluster's workers.
 
-Leaves out: how grids are made and resumed (workbench/runs/grid.py, sweep.py).
+Leaves out: how grids are made and resumed (workbench/runs/grid.py, sweep.py), and who makes the
+runs (workbench/runs/executor.py).
 """
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,14 +15,18 @@ from workbench.cli.params import DayArgument
 from workbench.cli.run import DryFlag, LabelOption, PresetOption, TimeoutOption
 
 if TYPE_CHECKING:
-    from workbench.runs.execute import Request, Run
-    from workbench.runs.sweep import Sweep
+    from workbench.runs.executor import Executor
+    from workbench.runs.record import RunRecord
+    from workbench.runs.request import Request, Run
 
 GridOption = Annotated[
     list[str] | None,
     typer.Option("-p", "--param", metavar="NAME=V1,V2", help="An axis of the grid."),
 ]
-JobsOption = Annotated[int, typer.Option(help="Runs at a time.")]
+JobsOption = Annotated[int, typer.Option(help="Runs at a time on this machine.")]
+SchedulerOption = Annotated[
+    str, typer.Option(metavar="ADDRESS", help="Dask scheduler whose workers make the runs.")
+]
 RepeatOption = Annotated[int, typer.Option(help="Runs of every point.")]
 ResumeFlag = Annotated[bool, typer.Option("--resume", help="Leave out what has been run.")]
 ContendedFlag = Annotated[
@@ -35,6 +39,7 @@ def command(
     param: GridOption = None,
     preset: PresetOption = None,
     jobs: JobsOption = 1,
+    scheduler: SchedulerOption = "",
     repeat: RepeatOption = 1,
     resume: ResumeFlag = False,
     contended: ContendedFlag = False,
@@ -50,14 +55,21 @@ def command(
     chosen = get_day(day)
     points = grid(chosen.params, param or [], preset)
 
+    from workbench.runs import executor
     from workbench.runs.sweep import Sweep, remaining
 
-    sweep = Sweep(chosen, points, repeat, jobs, label, timeout, contended)
-    requests = remaining(sweep) if resume else sweep.requests()
-    if dry_run:
-        _show_plan(requests, json)
-    else:
-        raise typer.Exit(_run(sweep, requests, json))
+    sweep = Sweep(chosen, points, repeat, jobs, label, timeout, contended, scheduler)
+    if dry_run and not resume:
+        _show_plan(sweep.requests(), json)
+        return
+    with executor.opened(
+        sweep.stores, jobs=jobs, scheduler=scheduler, contended=contended
+    ) as makes_runs:
+        requests = remaining(sweep, makes_runs) if resume else sweep.requests()
+        if dry_run:
+            _show_plan(requests, json)
+        else:
+            raise typer.Exit(_run(requests, makes_runs, json))
 
 
 def _show_plan(requests: list[Request], json: bool) -> None:
@@ -68,21 +80,42 @@ def _show_plan(requests: list[Request], json: bool) -> None:
         print_table(rows, title=f"{len(rows)} runs")
 
 
-def _run(sweep: Sweep, requests: list[Request], json: bool) -> int:
+def _run(requests: list[Request], makes_runs: Executor, json: bool) -> int:
     """Make the runs, tell of each, and return the worst exit code."""
     from workbench.runs import summary
+    from workbench.runs.progress import Runs
     from workbench.runs.stop import Stop
     from workbench.runs.sweep import run_all, worst_exit_code
 
-    def ended(number: int, run: Run) -> None:
-        lines = summary.conclude(run)
-        told = lines[:1] if run.complete else lines
-        print(f"[{number + 1}/{len(requests)}]", "\n".join(told), file=sys.stderr, flush=True)
-        if json:
-            print_json(summary.as_json(run))
-
+    kept: dict[int, Run] = {}
     with Stop() as stop:
-        runs = run_all(requests, stop, jobs=sweep.jobs, ended=ended)
-    if not json:
-        print_table(summary.as_rows(runs), title=f"{len(runs)} of {len(requests)} runs")
+        try:
+            with Runs(len(requests)) as shown:
+
+                def ended(number: int, run: Run) -> None:
+                    kept[number] = run
+                    lines = summary.conclude(run)
+                    shown.ended("\n".join(lines[:1] if run.complete else lines))
+                    if json:
+                        print_json(summary.as_json(run))
+
+                runs = run_all(requests, stop, makes_runs, ended=ended)
+        finally:  # also when the scheduler is gone: what ended is shown
+            if not json:
+                _show_runs([kept[number].record for number in sorted(kept)], len(requests))
     return worst_exit_code(runs, stop)
+
+
+def _show_runs(records: list[RunRecord], n_wanted: int) -> None:
+    """Print a table a machine."""
+    from workbench.runs import summary
+
+    title = f"{len(records)} of {n_wanted} runs"
+    axes = summary.varying(records)
+    groups = summary.by_machine(records) or {"": []}
+    for machine_id, group in groups.items():
+        cpu = group[0].machine.get("cpu", "") if group else ""
+        place = f", {len(group)} on machine {machine_id or 'unknown'} {cpu}".rstrip()
+        print_table(summary.as_rows(group, axes), title + (place if len(groups) > 1 else ""))
+    if len(groups) > 1:
+        print("different machines: their figures are not compared")

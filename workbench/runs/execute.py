@@ -6,66 +6,18 @@ Leaves out: choosing what to run (cli, sweep.py) and what a notebook measures.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from workbench import paths
 from workbench.errors import UsageError
 from workbench.runs import engine, outcome, record, registry, session_report
-from workbench.runs.days.day import Day
 from workbench.runs.engine import Launch
 from workbench.runs.kernel import kernel_environment
-from workbench.runs.params import DayParams
 from workbench.runs.progress import Progress, Silent
 from workbench.runs.publish import write_atomic
-from workbench.runs.record import COMPLETE, RunFile, RunRecord
+from workbench.runs.record import COMPLETE, RunFile
+from workbench.runs.request import LATEST, NOTEBOOK, Request, Run
 from workbench.runs.stop import Stop
-
-NOTEBOOK = "out.ipynb"
-LATEST = "latest.ipynb"
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One run to be made.
-
-    Attributes
-    ----------
-    day, params        what to run
-    label : str        free text to find it by
-    timeout_s : int    the longest that a cell may take; None: the day's own limit
-    contended : bool   other runs will measure at the same time
-    """
-
-    day: Day
-    params: DayParams
-    label: str = ""
-    timeout_s: int | None = None
-    contended: bool = False
-
-    @property
-    def cell_timeout_s(self) -> int:
-        """Return the limit that applies."""
-        return self.timeout_s or self.day.cell_timeout_s
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A run that ended: its record and its folder."""
-
-    record: RunRecord
-    folder: Path
-
-    @property
-    def notebook(self) -> Path:
-        """Return the executed notebook, partial if the run was."""
-        return self.folder / NOTEBOOK
-
-    @property
-    def complete(self) -> bool:
-        """Tell whether it came to its end, whatever the verdict."""
-        return self.record.status in COMPLETE
 
 
 def run(request: Request, stop: Stop | None = None, progress: Progress | None = None) -> Run:
@@ -89,7 +41,12 @@ def run(request: Request, stop: Stop | None = None, progress: Progress | None = 
         raise UsageError(f"there is no notebook {paths.shown(request.day.path)}")
     contended = request.contended or bool(registry.measuring_now())
     begun = record.new(
-        request.day.name, request.params, "workbench", label=request.label, contended=contended
+        request.day.name,
+        request.params,
+        "workbench",
+        label=request.label,
+        contended=contended,
+        sweep=request.sweep,
     )
     run_file = RunFile.create(begun)
     launch = Launch(

@@ -44,6 +44,8 @@ _PLAIN: dict[str, pl.DataType] = {
     "packages_hash": pl.String(),
     "seed": pl.Int64(),
     "contended": pl.Boolean(),
+    "sweep": pl.String(),
+    "attempts": pl.Int64(),
     "schema_version": pl.Int64(),
 }
 _VERDICT: dict[str, pl.DataType] = {

@@ -123,6 +123,44 @@ class Bar:
         self._bar.stop()
 
 
+class Runs:
+    """Tells how a sweep goes: a line when a run has ended, and on a terminal a bar below them."""
+
+    def __init__(self, total: int, stream: TextIO | None = None) -> None:
+        """Begin with nothing ended, of ``total`` runs."""
+        self._total = total
+        self._ended = 0
+        self._stream = stream or sys.stderr
+        self._bar = rich.progress.Progress(
+            TextColumn("runs"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            rich.progress.TimeRemainingColumn(),
+            console=Console(file=self._stream),
+            transient=True,
+            disable=not self._stream.isatty(),
+        )
+        self._task = self._bar.add_task("runs", total=total)
+
+    def __enter__(self) -> Runs:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def ended(self, text: str) -> None:
+        """Hear that one more run has ended, and what is to be said of it."""
+        self._ended += 1
+        self._bar.update(self._task, completed=self._ended)
+        line = f"[{self._ended}/{self._total}] {text}"
+        with _PRINTING:
+            if self._bar.disable:
+                print(line, file=self._stream, flush=True)
+            else:
+                self._bar.console.print(line, markup=False, highlight=False)
+
+
 class _Clock:
     """Counts down from what the last run took."""
 

@@ -117,6 +117,8 @@ class RunRecord(_Part):
     packages_hash: str = ""
     seed: int = 0
     contended: bool = False
+    sweep: str = ""  # runs of one grid share it, however often the grid was resumed
+    attempts: int = 1  # how often a cluster began it; all but the last were lost with their worker
     pid: int = 0
     pid_started: float = 0.0
 
@@ -127,7 +129,13 @@ class RunRecord(_Part):
 
 
 def new(
-    day: str, params: DayParams, source: Source, *, label: str = "", contended: bool = False
+    day: str,
+    params: DayParams,
+    source: Source,
+    *,
+    label: str = "",
+    contended: bool = False,
+    sweep: str = "",
 ) -> RunRecord:
     """Return the first record of a run that this process owns, everything observed filled in."""
     now = datetime.now(UTC)
@@ -151,6 +159,7 @@ def new(
         packages_hash=environment.packages_hash(),
         seed=params.seed,
         contended=contended,
+        sweep=sweep,
         pid=os.getpid(),
         pid_started=environment.process_started(os.getpid()) or 0.0,
     )

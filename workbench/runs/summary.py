@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from workbench.runs.record import COMPLETE, KERNEL_LOG, RunRecord
 from workbench.runs.words import duration
 
 if TYPE_CHECKING:
-    from workbench.runs.execute import Request, Run
+    from workbench.runs.request import Request, Run
 
 
 def announce(request: Request) -> list[str]:
@@ -74,24 +74,40 @@ def as_json(run: Run) -> dict[str, Any]:
     return {**run.record.model_dump(mode="json"), "notebook": notebook}
 
 
-def as_rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """Return a sweep's table: the parameters that vary, and what became of each run."""
-    first = runs[0].record.params if runs else {}
-    varying = [
-        name for name in first if any(run.record.params[name] != first[name] for run in runs)
+def by_machine(records: Iterable[RunRecord]) -> dict[str, list[RunRecord]]:
+    """Return the runs of each machine identity; figures of two machines stand in no one table."""
+    groups: dict[str, list[RunRecord]] = {}
+    for record in records:
+        groups.setdefault(record.machine_id, []).append(record)
+    return groups
+
+
+def varying(records: Sequence[RunRecord]) -> list[str]:
+    """Return the names of the parameters that are not the same in all runs."""
+    first = records[0].params if records else {}
+    return [
+        name for name in first if any(record.params.get(name) != first[name] for record in records)
     ]
-    return [_as_row(run, varying) for run in runs]
 
 
-def _as_row(run: Run, varying: Sequence[str]) -> dict[str, Any]:
-    record = run.record
+def as_rows(records: Sequence[RunRecord], axes: Sequence[str]) -> list[dict[str, Any]]:
+    """Return a sweep's table: the parameters that vary, and what became of each run.
+
+    A column ``begun`` says how often a run was begun, if a worker was lost with any.
+    """
+    retried = any(record.attempts > 1 for record in records)
+    return [_as_row(record, axes, retried) for record in records]
+
+
+def _as_row(record: RunRecord, axes: Sequence[str], retried: bool) -> dict[str, Any]:
     verdict = record.verdict
     return {
         "run": short_id(record),
-        **{name: record.params[name] for name in varying},
+        **{name: record.params.get(name) for name in axes},
         "status": record.status,
         "ratio": f"{verdict.ratio.median:.2f}x" if verdict else None,
         "seconds": record.wall_s,
+        **({"begun": record.attempts} if retried else {}),
         "reason": record.reason or None,
     }
 

@@ -13,8 +13,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from workbench.runs import execute
 from workbench.runs.days import DAYS, Day
-from workbench.runs.execute import Request, Run
 from workbench.runs.params import parameters_cell
+from workbench.runs.request import Request, Run
 
 SETUP = 'from workbench import day\n\nd = day.open("day01", locals())'
 CANARY_USER, CANARY_HOST = "canaryuser", "canaryhost"

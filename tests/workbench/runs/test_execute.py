@@ -16,9 +16,9 @@ import pytest
 
 from workbench import paths
 from workbench.errors import UsageError
-from workbench.runs import execute, metrics_file, record, registry
-from workbench.runs.execute import Request
+from workbench.runs import execute, metrics_file, record, registry, request
 from workbench.runs.publish import leftovers
+from workbench.runs.request import Request
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_a_complete_run_keeps_rows_figure_and_verdict(ended):
 
 
 def test_the_last_good_notebook_is_published_and_failures_leave_it_alone(ended):
-    latest = ended.folder / "day01" / execute.LATEST
+    latest = ended.folder / "day01" / request.LATEST
     assert latest.read_bytes() == ended.runs["complete"].notebook.read_bytes()
 
 
@@ -139,7 +139,7 @@ KILL_POINTS = """
     from conftest import write_notebook, SETUP
     from pathlib import Path
     from workbench.runs import execute
-    from workbench.runs.execute import Request
+    from workbench.runs.request import Request
 
     base = Path({base!r})
     day = write_notebook(base / "probe.ipynb", "[setup] " + SETUP, "x = 1", "d.close()")
@@ -185,7 +185,7 @@ def test_a_killed_runner_loses_no_published_notebook(tmp_path, runs_folder, data
     writes, *codes = map(int, done.stdout.split())
     assert writes >= 8
     assert codes == [-9] * 3
-    latest = nbformat.read(runs_folder / "day01" / execute.LATEST, as_version=4)
+    latest = nbformat.read(runs_folder / "day01" / request.LATEST, as_version=4)
     assert all(
         cell.metadata.papermill.status == "completed"
         for cell in latest.cells
@@ -197,6 +197,6 @@ def test_a_killed_runner_loses_no_published_notebook(tmp_path, runs_folder, data
     assert [run.status for run in others] == ["killed"] * 3
     assert {run.reason for run in others[:2]} == {record.GONE}
     for run in others:
-        partial = registry.run_folder(run) / execute.NOTEBOOK
+        partial = registry.run_folder(run) / request.NOTEBOOK
         if partial.exists():
             nbformat.read(partial, as_version=4)

@@ -7,7 +7,7 @@ import io
 import pytest
 
 from workbench.runs import progress
-from workbench.runs.progress import Bar, CodeCell, Lines, for_stream
+from workbench.runs.progress import Bar, CodeCell, Lines, Runs, for_stream
 
 FIRST = CodeCell(1, 12, "setup", "x")
 LAST = CodeCell(12, 12, "", "\n  d.close()  # the end of it all, at last\n")
@@ -58,3 +58,20 @@ def test_a_terminal_gets_a_bar_that_goes_away(expected_s):
     shown.close()
     assert "setup" in stream.getvalue()
     assert ("left" in stream.getvalue()) == (expected_s is not None)
+
+
+def test_a_sweep_writes_a_line_a_run_where_there_is_no_terminal():
+    stream = io.StringIO()
+    with Runs(2, stream) as shown:
+        shown.ended("ok: one")
+        shown.ended("failed: [bold] two")
+    assert stream.getvalue() == "[1/2] ok: one\n[2/2] failed: [bold] two\n"
+
+
+def test_on_a_terminal_a_bar_stands_below_the_lines():
+    stream = Terminal()
+    with Runs(2, stream) as shown:
+        shown.ended("failed: [bold] two")
+        shown.ended("ok: one")
+    assert "[1/2] failed: [bold] two" in stream.getvalue()
+    assert "2/2" in stream.getvalue()

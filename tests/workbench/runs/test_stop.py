@@ -9,8 +9,8 @@ import threading
 import pytest
 
 from workbench.runs import execute, registry
-from workbench.runs.execute import Request
 from workbench.runs.progress import Silent
+from workbench.runs.request import Request
 from workbench.runs.stop import Stop, StopRequested
 
 

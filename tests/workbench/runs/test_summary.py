@@ -9,8 +9,8 @@ from pathlib import Path
 from workbench.runs import summary
 from workbench.runs.days import DAYS
 from workbench.runs.days.day01_baseline import Day01Params
-from workbench.runs.execute import Request, Run
 from workbench.runs.record import FailedCell, RatioRecord, RunRecord, VerdictRecord
+from workbench.runs.request import Request, Run
 
 RATIO = RatioRecord(median=2.5, low=2.25, high=2.75, n_rounds=20)
 VERDICT = VerdictRecord(
@@ -77,7 +77,7 @@ def test_a_sweeps_table_shows_what_varies(tmp_path):
     params = [{"seed": 1, "medium": "device"}, {"seed": 2, "medium": "device"}]
     one = ended(tmp_path, status="ok", params=params[0], verdict=VERDICT)
     two = ended(tmp_path, status="failed", params=params[1], reason="KeyError")
-    assert summary.as_rows([one, two]) == [
+    assert summary.as_rows([one.record, two.record], summary.varying([one.record, two.record])) == [
         {
             "run": "abc123",
             "seed": 1,
@@ -95,4 +95,13 @@ def test_a_sweeps_table_shows_what_varies(tmp_path):
             "reason": "KeyError",
         },
     ]
-    assert summary.as_rows([]) == []
+    assert summary.as_rows([], summary.varying([])) == []
+
+
+def test_machines_stand_in_groups_and_a_retried_run_is_marked(tmp_path):
+    one = ended(tmp_path, status="ok", params={"seed": 1}, machine_id="a").record
+    two = ended(tmp_path, status="ok", params={"seed": 2}, machine_id="b", attempts=2).record
+    groups = summary.by_machine([one, two, one])
+    assert groups == {"a": [one, one], "b": [two]}
+    assert [row["begun"] for row in summary.as_rows([one, two], ["seed"])] == [1, 2]
+    assert "begun" not in summary.as_rows([one], ["seed"])[0]

@@ -14,12 +14,12 @@ import pytest
 
 from workbench import paths
 from workbench.errors import UsageError
-from workbench.runs import execute, index, record, registry
+from workbench.runs import index, record, registry, request
 from workbench.runs.days import DAYS
 from workbench.runs.days.day01_baseline import Day01Params
-from workbench.runs.execute import Request
 from workbench.runs.grid import grid
 from workbench.runs.record import RunFile
+from workbench.runs.request import Request
 from workbench.runs.stop import Stop
 from workbench.runs.sweep import Sweep, remaining, run_all, worst_exit_code
 
@@ -39,6 +39,19 @@ def test_parallel_runs_must_be_tiny_or_wanted():
         Sweep(DAY, standard, jobs=2)
     assert all(r.contended for r in Sweep(DAY, standard, jobs=2, contended=True).requests())
     assert all(r.contended for r in Sweep(DAY, TINY, jobs=2).requests())
+
+
+def test_jobs_and_a_scheduler_are_not_given_together():
+    with pytest.raises(UsageError, match="give one of them"):
+        Sweep(DAY, TINY, jobs=2, scheduler="tcp://127.0.0.1:8786")
+
+
+def test_the_same_grid_with_the_same_label_has_the_same_id():
+    one = Sweep(DAY, TINY, label="x")
+    assert one.id == Sweep(DAY, TINY[::-1], repeat=2, label="x").id
+    others = {Sweep(DAY, TINY, label="y").id, Sweep(DAY, TINY[:1], label="x").id}
+    assert one.id not in others
+    assert {request.sweep for request in one.requests()} == {one.id}
 
 
 def test_counts_below_one_are_refused_together():
@@ -87,7 +100,7 @@ def test_nothing_new_begins_once_its_user_stopped_it(make_day, runs_folder, data
     stop = Stop()
     stop.soon.set()
     requests = [Request(make_day("x = 1"), point) for point in TINY]
-    assert run_all(requests, stop) == run_all(requests, stop, jobs=2) == []
+    assert run_all(requests, stop) == []
     assert worst_exit_code([], stop) == 130
     assert registry.runs() == []
 
@@ -130,7 +143,7 @@ def test_two_sweeps_at_once_lose_no_row(make_day, setup_cell, runs_folder, data_
     assert {run.status for run in runs} == {"ok"}
     assert all(run.contended for run in runs if run.label == "two")
     for run in runs:
-        nbformat.read(registry.run_folder(run) / execute.NOTEBOOK, as_version=4)
+        nbformat.read(registry.run_folder(run) / request.NOTEBOOK, as_version=4)
     known = index.index()
     assert known.height == 16
     assert known.equals(index.rebuild())

@@ -79,9 +79,10 @@ def test_a_notebooks_hot_cell_appears_by_its_number_and_tag(
     program = (
         "import dataclasses, sys\n"
         "from workbench.runs import execute\n"
+        "from workbench.runs.request import Request\n"
         "from workbench.runs.days import DAYS\n"
         "day = dataclasses.replace(DAYS['day01'], notebook=sys.argv[1])\n"
-        "execute.run(execute.Request(day, day.params(preset='tiny', store=sys.argv[2])))\n"
+        "execute.run(Request(day, day.params(preset='tiny', store=sys.argv[2])))\n"
     )
     (tmp_path / "run.py").write_text(program)
     sampler.record(
