@@ -12,10 +12,10 @@ export PEERS
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report test check bench peers torture lab docs lock clean
+.PHONY: help setup report test test-transformers check bench peers torture lab docs lock clean
 
 help: ## list the commands
-	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /  make \1 @/' | awk -F@ '{printf "%-16s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1 @/' | awk -F@ '{printf "%-22s %s\n", $$1, $$2}'
 
 setup: .venv/.ready ## make .venv from requirements.lock (PYTHON=python3.12 chooses the interpreter)
 	@:
@@ -31,6 +31,11 @@ report: setup ## run every day on this machine and write the HTML report (PRESET
 test: setup ## run the whole test suite (ARGS="-k name" narrows it)
 	@$(BIN)/workbench data get $(MODEL)
 	@$(BIN)/python -m pytest $(if $(WORKBENCH_NO_SKIPS),-p tests.house.no_skips) $(ARGS)
+
+test-transformers: setup ## test the cache for transformers, with torch in an environment of its own (0.2 to 3 GB)
+	@PEERS=torch .ci/peers
+	@PYTHONPATH=$$(echo $(abspath $(or $(WORKBENCH_PEERS),.peers))/venv/lib/python3*/site-packages) $(BIN)/python -m pytest \
+	    $(if $(WORKBENCH_NO_SKIPS),-p tests.house.no_skips) -m transformers tests/workbench/inference/test_transformers_cache.py $(ARGS)
 
 check: setup ## format, lint, types, layers, notebooks, the largest rooms
 	@printf '%-10s' format && $(BIN)/ruff format --check .

@@ -41,6 +41,12 @@ def test_every_version_in_pyproject_is_exact() -> None:
     assert all(re.fullmatch(r"\d[\w.]*", version) for version in project().values())
 
 
+def test_the_peers_are_of_the_extras_versions() -> None:
+    table = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    words = (ROOT / ".ci/peers").read_text().split('torch_packages="')[1].split('"')[0].split()
+    assert set(table["optional-dependencies"]["transformers"]) <= set(words)
+
+
 def test_conda_users_get_the_same_versions() -> None:
     *conda, pip = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
     python, *packages = conda
