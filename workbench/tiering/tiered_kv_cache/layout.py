@@ -22,10 +22,10 @@ BLOCK_TOKENS = 64
 SCALE_BYTES = 2
 DTYPES = ("float32", "float16", "int8")
 # A prefix of 4,096 tokens of the 135M model is there 4 to 10 % sooner in frames of 720 KiB than of
-# 480, and as int8 in frames of 372 than of 248: each frame is a request, a header and a sum. Two
-# frames a block at least, so that the first layers are attended while the others are read.
+# 480, and as int8 in frames of 372 than of 248: each frame is a request, a header and a sum. A
+# block of 256 KiB has two at least: the first layers are attended while the others are read.
 _FRAME_BYTES = 768 << 10
-_LEAST_FRAMES = 2
+_SPLIT_BYTES = 256 << 10
 
 
 class Places(NamedTuple):
@@ -71,7 +71,7 @@ class BlockLayout:
     geometry : KVGeometry   dtype float32, float16 or int8
     block_tokens : int      tokens a block
     frame_layers : int      layers that are read and written as one frame on the SSD tier; 0
-                            becomes as many as 768 KiB hold, half of all at most
+                            becomes as many as 768 KiB hold, but half of a block of 256 KiB
 
     Raises
     ------
@@ -101,7 +101,8 @@ class BlockLayout:
     def _fitting_layers(self) -> int:
         """Return the layers of a frame of a good size, frames being as equal as can be."""
         layers = self.geometry.layers
-        n_frames = max(_LEAST_FRAMES, -(-layers * self.layer_bytes // _FRAME_BYTES))
+        n_bytes = layers * self.layer_bytes
+        n_frames = max(-(-n_bytes // _FRAME_BYTES), 1 + (n_bytes >= _SPLIT_BYTES))
         return -(-layers // min(n_frames, layers))
 
     @property

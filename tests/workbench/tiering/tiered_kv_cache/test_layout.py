@@ -29,13 +29,13 @@ def test_the_real_model_at_fp16_by_hand():
         (KVGeometry(30, 3, 64, "float32"), 8),
         (KVGeometry(80, 8, 128, "float16"), 3),
         (KVGeometry(3, 64, 128, "float32"), 1),
-        (KVGeometry(1, 1, 1, "float16"), 1),
+        (KVGeometry(1, 8, 128, "float32"), 1),
+        (KVGeometry(8, 2, 64, "float16"), 4),
+        (KVGeometry(7, 2, 64, "float16"), 7),
     ],
 )
-def test_frames_are_as_large_as_is_good_and_two_at_least(geometry, frame_layers):
-    layout = BlockLayout(geometry)
-    assert layout == BlockLayout(geometry, frame_layers=frame_layers)
-    assert layout.n_frames >= min(2, geometry.layers)
+def test_frames_are_as_large_as_is_good_and_small_blocks_are_whole(geometry, frame_layers):
+    assert BlockLayout(geometry) == BlockLayout(geometry, frame_layers=frame_layers)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])
