@@ -10,9 +10,10 @@ import nbformat
 import pytest
 
 from workbench import paths
-from workbench.runs.days import DAYS
+from workbench.runs.days import DAYS, EXPERIMENTS
 from workbench.runs.params import parameters_cell
 
+ALL = (*DAYS.values(), *EXPERIMENTS.values())
 NOTEBOOKS = sorted(paths.notebooks().glob("*.ipynb"))
 MOST_CELLS, MOST_LINES = 25, 12
 MAY_IMPORT = {"workbench", "polars", "altair"}
@@ -123,10 +124,10 @@ def test_the_notebook_keeps_the_house_style(notebook: nbformat.NotebookNode) -> 
 
 
 def test_every_day_has_its_notebook_and_every_notebook_its_day() -> None:
-    assert [path.name for path in NOTEBOOKS] == sorted(day.notebook for day in DAYS.values())
+    assert [path.name for path in NOTEBOOKS] == sorted(day.notebook for day in ALL)
 
 
-@pytest.mark.parametrize("day", DAYS.values(), ids=lambda day: day.name)
+@pytest.mark.parametrize("day", ALL, ids=lambda day: day.name)
 def test_the_parameters_cell_is_the_models(day) -> None:
     found = nbformat.read(paths.notebooks() / day.notebook, as_version=nbformat.NO_CONVERT)
     (cell,) = (cell for cell in code_cells(found) if "parameters" in tags(cell))

@@ -1,4 +1,4 @@
-"""`workbench list`: the days, what each asks, and how its last run ended.
+"""`workbench list`: the days and experiments, what each asks, and how its last run ended.
 
 Leaves out: single runs, which the report's index shows.
 """
@@ -11,12 +11,12 @@ from workbench.cli.output import JsonFlag, print_json, print_table
 def command(json: JsonFlag = False) -> None:
     """List the days with their question, last result and its age."""
     from workbench.runs import registry
-    from workbench.runs.days import DAYS
+    from workbench.runs.days import DAYS, EXPERIMENTS
     from workbench.runs.summary import short_id
     from workbench.runs.words import age
 
     rows = []
-    for day in DAYS.values():
+    for day in (*DAYS.values(), *EXPERIMENTS.values()):
         last = next(iter(registry.runs(day.name)), None)
         rows.append(
             {

@@ -71,17 +71,17 @@ def _target(
     preset: str | None,
     timeout: int | None,
 ) -> Target:
-    from workbench.runs.days import DAYS
+    from workbench.runs.days import find_day
     from workbench.runs.params import parse_overrides
     from workbench.runs.profile import target
 
-    if name in DAYS:
+    if (day := find_day(name)) is not None:
         if words:
             raise UsageError(
                 f"{shlex.join(words)}: a day takes options, -p NAME=VALUE and --preset"
             )
-        params = parse_overrides(DAYS[name].params, param, preset)
-        return target.of_day(DAYS[name], params, timeout)
+        params = parse_overrides(day.params, param, preset)
+        return target.of_day(day, params, timeout)
     if param or preset or timeout:
         raise UsageError(f"-p, --preset and --timeout are for days; give {name}'s own behind --")
     _check_verb(name)

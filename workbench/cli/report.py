@@ -54,11 +54,11 @@ def _everything(output: Path | None, all_runs: bool) -> list[Path]:
 
 def _one_page(wanted: list[str], output: Path | None) -> list[Path]:
     from workbench.report import build
-    from workbench.runs.days import DAYS
+    from workbench.runs.days import find_day
 
     if len(wanted) == 2:
         return [build.build_comparison(wanted[0], wanted[1], output)]
-    if wanted[0] in DAYS:
+    if find_day(wanted[0]):
         return [build.build_day_page(wanted[0], output)]
     return [build.build_run_page(wanted[0], output)]
 

@@ -109,13 +109,18 @@ def _run(requests: list[Request], makes_runs: Executor, json: bool) -> int:
 def _show_runs(records: list[RunRecord], n_wanted: int) -> None:
     """Print a table a machine."""
     from workbench.runs import summary
+    from workbench.runs.days import find_day
 
+    day = find_day(records[0].day) if records else None
+    figures = day.figures if day else ()
     title = f"{len(records)} of {n_wanted} runs"
     axes = summary.varying(records)
     groups = summary.by_machine(records) or {"": []}
     for machine_id, group in groups.items():
         cpu = group[0].machine.get("cpu", "") if group else ""
         place = f", {len(group)} on machine {machine_id or 'unknown'} {cpu}".rstrip()
-        print_table(summary.as_rows(group, axes), title + (place if len(groups) > 1 else ""))
+        print_table(
+            summary.as_rows(group, axes, figures), title + (place if len(groups) > 1 else "")
+        )
     if len(groups) > 1:
         print("different machines: their figures are not compared")

@@ -104,3 +104,25 @@ def tiers(rows: pl.DataFrame) -> Figure:
         None,
         dict.fromkeys(bars["variant"], "optimised") | {"none": "baseline"},
     )
+
+
+def replay(rows: pl.DataFrame) -> Figure:
+    """Draw where a replayed trace's blocks were found, with the SSD and in memory alone."""
+    where = {"hot": "in memory", "cold": "on the SSD"}
+    found = rows.filter(
+        pl.col("metric") == "tier_hit_rate",
+        (pl.col("variant") != "memory_alone") | (pl.col("tier") == "hot"),
+    )
+    bars = found.select(
+        name=pl.col("variant").str.replace("_", " ") + ", " + pl.col("tier").replace(where),
+        percent=100 * pl.col("value"),
+    )
+    bars = bars.with_columns(pl.col("name").replace("memory alone, in memory", "memory alone"))
+    return bars_with_ceiling(
+        bars,
+        "Blocks of the trace that were found, by where",
+        "name",
+        Channel("percent", "Hit rate", "%"),
+        None,
+        dict.fromkeys(bars["name"], "optimised") | {"memory alone": "baseline"},
+    )

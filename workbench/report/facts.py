@@ -12,7 +12,7 @@ from typing import Any
 
 from workbench.report.numbers import claim_text, duration, plain_name, quantity
 from workbench.report.shell import moment
-from workbench.runs.days import DAYS
+from workbench.runs.days import find_day
 from workbench.runs.params import describe
 from workbench.runs.record import RunRecord, VerdictRecord
 
@@ -96,7 +96,7 @@ def outcome(record: RunRecord) -> str:
 
 def parameters(record: RunRecord) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return the parameters that differ from their defaults, and the others, one row each."""
-    day = DAYS.get(record.day)
+    day = find_day(record.day)
     known = {str(row["name"]): row for row in describe(day.params)} if day else {}
     rows: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
     for name, value in record.params.items():

@@ -18,7 +18,7 @@ from workbench.report.numbers import MISSING, duration, quantity
 from workbench.report.ratio_charts import sparkline
 from workbench.report.status import Status, all_statuses, status_of
 from workbench.report.svg import inlined
-from workbench.runs.days import DAYS
+from workbench.runs.days import DAYS, find_day
 from workbench.runs.record import COMPLETE, RunRecord
 
 _MAX_SPARKS = 12
@@ -167,7 +167,7 @@ def _summary(records: Sequence[RunRecord], n_machines: int) -> str:
 
 
 def _day_block(name: str, runs: Sequence[RunRecord], pages: Mapping[str, str]) -> DayBlock:
-    day = DAYS.get(name)
+    day = find_day(name)
     of_profiles = any(run.kind == "profile" for run in runs)
     title, question = _PROFILES if of_profiles else (day.title, day.question) if day else (name, "")
     # What a day has shown is said by its last complete run; a failure since is in the table.

@@ -21,7 +21,7 @@ from workbench.report.run_folder import RunFolder
 from workbench.report.status import status_of
 from workbench.report.svg import inlined
 from workbench.report.tables import MAX_ROWS, table_html
-from workbench.runs.days import DAYS
+from workbench.runs.days import find_day
 from workbench.runs.record import RunRecord
 
 _SERIES = ["metric", "tier", "case", "variant", "unit"]
@@ -46,7 +46,7 @@ def render_run(
     """
     record = run.record
     charts = _Charts.of(run, budget)
-    day = DAYS.get(record.day)
+    day = find_day(record.day)
     return shell.render(
         "run.html.j2",
         scripts=("charts.js", "run.js") if charts.exist else ("run.js",),

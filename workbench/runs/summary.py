@@ -90,20 +90,49 @@ def varying(records: Sequence[RunRecord]) -> list[str]:
     ]
 
 
-def as_rows(records: Sequence[RunRecord], axes: Sequence[str]) -> list[dict[str, Any]]:
-    """Return a sweep's table: the parameters that vary, and what became of each run.
+def as_rows(
+    records: Sequence[RunRecord], axes: Sequence[str], figures: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """Return a sweep's table: the parameters that vary, figures, and what became of each run.
 
     A column ``begun`` says how often a run was begun, if a worker was lost with any.
+
+    Parameters
+    ----------
+    figures : sequence of str   metrics: the median of each run's first series, with its unit
+                                unless that is a ratio
     """
     retried = any(record.attempts > 1 for record in records)
-    return [_as_row(record, axes, retried) for record in records]
+    return [
+        {**_axes(record, axes), **_figures(record, figures), **_ending(record, retried)}
+        for record in records
+    ]
 
 
-def _as_row(record: RunRecord, axes: Sequence[str], retried: bool) -> dict[str, Any]:
+def _axes(record: RunRecord, axes: Sequence[str]) -> dict[str, Any]:
+    return {"run": short_id(record), **{name: record.params.get(name) for name in axes}}
+
+
+def _figures(record: RunRecord, names: Sequence[str]) -> dict[str, str | None]:
+    if not names:
+        return {}
+    # Imported here: a sweep's process needs polars only for what it shows at its end.
+    from workbench.benchmark import metrics
+    from workbench.runs import registry
+
+    series = metrics.summary(registry.metrics([record.run_id]))
+    found = {row["metric"]: row for row in reversed(series.to_dicts())}
+    return {
+        name: f"{found[name]['median']:.3g} {found[name]['unit']}".removesuffix(" ratio")
+        if name in found
+        else None
+        for name in names
+    }
+
+
+def _ending(record: RunRecord, retried: bool) -> dict[str, Any]:
     verdict = record.verdict
     return {
-        "run": short_id(record),
-        **{name: record.params.get(name) for name in axes},
         "status": record.status,
         "ratio": f"{verdict.ratio.median:.2f}x" if verdict else None,
         "seconds": record.wall_s,

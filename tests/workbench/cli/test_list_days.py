@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from workbench.runs import record
-from workbench.runs.days import DAYS
+from workbench.runs.days import DAYS, EXPERIMENTS
 from workbench.runs.days.day01_baseline import Day01Params
 from workbench.runs.record import RunFile
 
@@ -15,7 +15,7 @@ def test_days_without_runs_are_listed_too(workbench, runs_folder):
     told = json.loads(answer.out)
     assert answer.code == 0
     assert [(one["day"], one["last"], one["age"]) for one in told] == [
-        (name, None, None) for name in DAYS
+        (name, None, None) for name in (*DAYS, *EXPERIMENTS)
     ]
 
 

@@ -59,3 +59,16 @@ def test_the_choice_is_a_line_a_codec(rows):
 def test_hits_are_percent(rows):
     said = drawn(codec_charts.tiers(rows))
     assert "50" in said
+
+
+def test_a_replay_is_drawn_tier_by_tier_beside_memory_alone():
+    shares = [("int8", "hot", 0.25), ("int8", "cold", 0.5), ("memory_alone", "hot", 0.125)]
+    found = [
+        metrics.rows("tier_hit_rate", "ratio", [share], tier=tier, variant=name)
+        for name, tier, share in (*shares, ("memory_alone", "cold", 0.0))
+    ]
+    said = drawn(codec_charts.replay(pl.concat(found)))
+    assert "int8, in memory" in said
+    assert "int8, on the SSD" in said
+    assert "memory alone" in said
+    assert "12.5" in said

@@ -6,10 +6,13 @@ import json
 import sys
 from pathlib import Path
 
-from workbench.runs import summary
+import polars as pl
+
+from workbench.benchmark import metrics
+from workbench.runs import metrics_file, record, summary
 from workbench.runs.days import DAYS
 from workbench.runs.days.day01_baseline import Day01Params
-from workbench.runs.record import FailedCell, RatioRecord, RunRecord, VerdictRecord
+from workbench.runs.record import FailedCell, RatioRecord, RunFile, RunRecord, VerdictRecord
 from workbench.runs.request import Request, Run
 
 RATIO = RatioRecord(median=2.5, low=2.25, high=2.75, n_rounds=20)
@@ -105,3 +108,17 @@ def test_machines_stand_in_groups_and_a_retried_run_is_marked(tmp_path):
     assert groups == {"a": [one, one], "b": [two]}
     assert [row["begun"] for row in summary.as_rows([one, two], ["seed"])] == [1, 2]
     assert "begun" not in summary.as_rows([one], ["seed"])[0]
+
+
+def test_a_sweeps_table_shows_the_figures_that_a_day_names(runs_folder, data_folder):
+    run = RunFile.create(record.new("day01", Day01Params(preset="tiny"), "workbench"))
+    rows = [
+        metrics.rows("hits", "ratio", [0.25], variant="a"),
+        metrics.rows("hits", "ratio", [0.5], variant="b"),
+        metrics.rows("wait", "s", [1.0, 2.0, 9.0]),
+    ]
+    metrics_file.write(run.folder / metrics_file.FILE_NAME, pl.concat(rows), run.record.run_id)
+    run.finish("ok")
+    (row,) = summary.as_rows([run.record], ["preset"], ["wait", "hits", "unknown"])
+    assert list(row)[:5] == ["run", "preset", "wait", "hits", "unknown"]
+    assert (row["wait"], row["hits"], row["unknown"]) == ("2 s", "0.25", None)

@@ -8,7 +8,7 @@ Leaves out: queueing; what is hot stays float16, so memory holds as many blocks 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -58,10 +58,9 @@ def measure(trace: Trace, tiers: Tiers, codecs: Sequence[CodecRates], system: Sy
     """
     rows, table = [], []
     for codec in track(codecs, "codecs on traces", len(codecs)):
-        ssd_blocks = int(tiers.ssd_blocks * codec.ratio)
-        sized = Tiers(tiers.ram_blocks, ssd_blocks, tiers.policy, tiers.write)
+        sized = coded(tiers, codec)
         outcome = simulate_tiers(trace, sized)
-        ttft_s = _ttft_s(trace, outcome, codec, system)
+        ttft_s = ttft_seconds(trace, outcome, codec, system)
         labels = {"case": f"trace={trace.name}", "variant": codec.name}
         rows += [
             metrics.rows("codec_hit_rate", "ratio", [outcome.hit_rate], **labels),
@@ -71,7 +70,7 @@ def measure(trace: Trace, tiers: Tiers, codecs: Sequence[CodecRates], system: Sy
         table.append(
             {
                 "codec": codec.name,
-                "blocks on the SSD": ssd_blocks,
+                "blocks on the SSD": sized.ssd_blocks,
                 "hits": f"{outcome.hit_rate:.1%}",
                 "on the SSD": f"{int(outcome.cold_hits.sum()) / outcome.n_references:.1%}",
                 "mean TTFT, s": float(ttft_s.mean()),
@@ -82,7 +81,12 @@ def measure(trace: Trace, tiers: Tiers, codecs: Sequence[CodecRates], system: Sy
     return CodecTiers(pl.concat(rows), pl.DataFrame(table), _notes(trace, tiers, system))
 
 
-def _ttft_s(
+def coded(tiers: Tiers, codec: CodecRates) -> Tiers:
+    """Return the tiers of a codec: the same bytes of SSD hold its smaller blocks."""
+    return replace(tiers, ssd_blocks=int(tiers.ssd_blocks * codec.ratio))
+
+
+def ttft_seconds(
     trace: Trace, outcome: TierOutcome, codec: CodecRates, system: System
 ) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """Return each request's seconds to its first token, float64[n_requests]."""

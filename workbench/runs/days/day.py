@@ -25,6 +25,7 @@ class Day:
     notebook : str          file name under notebooks/, or a path of its own
     params : type           the model of its parameters
     cell_timeout_s : int    the longest that any one cell may take, seconds
+    figures : tuple of str  metrics that a sweep's table shows of each run, its first series of each
     """
 
     name: str
@@ -34,6 +35,7 @@ class Day:
     notebook: str
     params: type[DayParams]
     cell_timeout_s: int
+    figures: tuple[str, ...] = ()
 
     @property
     def path(self) -> Path:
