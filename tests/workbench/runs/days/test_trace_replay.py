@@ -69,7 +69,7 @@ def test_without_the_data_set_it_says_what_to_mend(monkeypatch, tmp_path, data_f
         TraceReplayParams(preset="tiny").read_trace()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_sweep_of_its_notebook_gives_a_row_a_point(tmp_path: Path, monkeypatch):
     runs = tmp_path / "runs"
     words = ["sweep", "trace_replay", *GRID, "--preset", "tiny"]
