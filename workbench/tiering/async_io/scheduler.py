@@ -2,7 +2,8 @@
 
 Follows: Linux's I/O classes with a guard against starvation (mq-deadline's expiry); LMCache's
 priorities prefetch > write. Requests that touch the same bytes keep the order they came in.
-Leaves out: whose turn it is (waiting.py), caching (read_ahead.py), moving anything (the engines).
+Leaves out: whose turn it is (waiting.py), reads from memory (read_through.py), counting
+(scheduler_counts.py), moving anything (the engines).
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ from workbench.tiering.async_io.engine import (
 )
 from workbench.tiering.async_io.merge import GAP_BYTES, Merger, Moved
 from workbench.tiering.async_io.read_ahead import ReadAhead
+from workbench.tiering.async_io.read_through import read_through
 from workbench.tiering.async_io.request_queue import Outcomes, RequestQueue, Slice, settle
-from workbench.tiering.async_io.scheduler_stats import ClassStats, SchedulerStats
+from workbench.tiering.async_io.scheduler_counts import SchedulerCounts
+from workbench.tiering.async_io.scheduler_stats import SchedulerStats
 from workbench.tiering.async_io.ticket import Priority, Settled, Ticket
 from workbench.tiering.async_io.waiting import Limits, Pressing, Waiting
 from workbench.tiering.closing import Closing
-
-DEMAND = Priority.DEMAND
 
 
 class Scheduler(Closing):
@@ -82,8 +83,7 @@ class Scheduler(Closing):
         self._changed = threading.Condition(threading.Lock())
         self._waiting = Waiting(self._limits)
         self._pressing = Pressing()
-        self._stats = {priority: ClassStats() for priority in Priority}
-        self._straight = self._ordered = 0
+        self._counts = SchedulerCounts()
         self._in_flight = False
         self._closed = False
         self._pid = os.getpid()
@@ -123,7 +123,8 @@ class Scheduler(Closing):
         ahead = self._read_ahead
         if ahead is None or not ahead.follows(batch):
             return self._carry_demand(batch, deadline_s)
-        return self._read_through(ahead, batch, deadline_s)
+        self._refuse_closed()
+        return read_through(ahead, batch, deadline_s, self._carry_demand, self._note_cached)
 
     def submit_later(
         self,
@@ -148,11 +149,7 @@ class Scheduler(Closing):
     def stats(self) -> SchedulerStats:
         """Return the counters so far, consistent with each other."""
         with self._changed:
-            return SchedulerStats(
-                {priority: dataclasses.replace(one) for priority, one in self._stats.items()},
-                self._straight,
-                self._ordered,
-            )
+            return self._counts.stats()
 
     def engine_stats(self) -> EngineStats:
         """Return the engine's own counters."""
@@ -194,8 +191,7 @@ class Scheduler(Closing):
             else:
                 ticket = None
                 self._pressing.demand += 1
-                self._straight += 1
-                self._stats[DEMAND].requests += len(batch)
+                self._counts.straight(len(batch))
         if ticket is not None:
             return self._wait_in_turn(ticket, deadline_s)
         moved: Moved | None = None
@@ -205,18 +201,16 @@ class Scheduler(Closing):
             with self._changed:
                 self._pressing.demand -= 1
                 if moved is None:
-                    self._stats[DEMAND].failed += len(batch)
-                    self._stats[DEMAND].transfers += len(batch)
+                    self._counts.failed(Priority.DEMAND, len(batch))
                 else:
-                    self._count(DEMAND, moved)
+                    self._counts.moved(Priority.DEMAND, moved)
                 if self._pressing.demand == 0 and self._thread is not None:
                     self._changed.notify_all()
         return moved.completions
 
     def _queue_demand(self, batch: Sequence[Request], deadline_s: float) -> Ticket:
         ticket = Ticket(batch, Priority.DEMAND, deadline_s, self._withdraw)
-        self._stats[DEMAND].requests += len(batch)
-        self._ordered += 1
+        self._counts.ordered(len(batch))
         self._pressing.urgent += 1
         self._put(self._waiting.write_backs, ticket)
         return ticket
@@ -232,51 +226,9 @@ class Scheduler(Closing):
                 self._pressing.urgent -= 1
         return completions
 
-    def _read_through(
-        self, ahead: ReadAhead, batch: Sequence[Request], deadline_s: float
-    ) -> list[Completion]:
-        """Take from memory what was read ahead, from the engine the rest."""
-        self._refuse_closed()
-        start_ns = monotonic_ns()
-        end_ns = start_ns + int(deadline_s * 1e9)
-        if len(batch) == 1 and deadline_s > 0 and ahead.serve(batch[0]):
-            self._count_cached(1, batch[0].n_bytes)
-            return [Completion(batch[0], monotonic_ns() - start_ns, None)]
-        plan = ahead.plan(batch)
-        n_bytes = sum(request.n_bytes for request in batch)
-        in_memory = plan.n_bytes == n_bytes
-        if in_memory:
-            ahead.fetch(plan)
-        got = ahead.collect(plan, batch, end_ns)
-        took_ns = monotonic_ns() - start_ns
-        left = {
-            place: _after(request, got[place]) if place in got else request
-            for place, request in enumerate(batch)
-            if got.get(place) != request.n_bytes or not request.n_bytes
-        }
-        try:
-            left_s = max(0.0, (end_ns - start_ns - took_ns) / 1e9)
-            moved = self._carry_demand(list(left.values()), left_s) if left else []
-        finally:
-            if not in_memory:
-                # Not before: what is read ahead must not get in the way of what is waited for.
-                ahead.fetch(plan)
-        done = [Completion(request, took_ns, None) for request in batch]
-        for place, (_, one_ns, error) in zip(left, moved, strict=True):
-            waited_ns = took_ns if place in got else 0
-            done[place] = Completion(batch[place], one_ns + waited_ns, error)
-        got_bytes = sum(n for place, n in got.items() if done[place].error is None)
-        self._count_cached(len(batch) - len(left), got_bytes)
-        ahead.learn(plan, n_bytes, monotonic_ns() - start_ns)
-        return done
-
-    def _count_cached(self, n_requests: int, n_bytes: int) -> None:
+    def _note_cached(self, n_requests: int, n_bytes: int) -> None:
         with self._changed:
-            stats = self._stats[DEMAND]
-            stats.requests += n_requests
-            stats.cached += n_requests
-            stats.done += n_requests
-            stats.bytes += n_bytes
+            self._counts.cached(n_requests, n_bytes)
 
     # Everything
 
@@ -301,22 +253,6 @@ class Scheduler(Closing):
     def _refuse_closed(self) -> None:
         if self._closed:
             raise StorageError("the scheduler is closed; make another one")
-
-    def _count(self, priority: Priority, moved: Moved) -> None:
-        stats = self._stats[priority]
-        stats.transfers += moved.transfers
-        stats.merged += moved.merged
-        stats.retried += moved.retried
-        self._count_outcomes(priority, moved.completions)
-
-    def _count_outcomes(self, priority: Priority, completions: Sequence[Completion]) -> None:
-        stats = self._stats[priority]
-        whole = [request for request, _, error in completions if error is None]
-        stats.done += len(whole)
-        stats.failed += len(completions) - len(whole)
-        stats.bytes += sum(
-            [request.n_bytes if request.rest else request.buffer.nbytes for request in whole]
-        )
 
     # Queues
 
@@ -346,13 +282,13 @@ class Scheduler(Closing):
         refused = ""
         with self._changed:
             self._refuse_closed()
-            self._stats[priority].requests += len(batch)
+            self._counts.queued(priority, len(batch))
             queue = self._waiting.queue_for(ticket)
             refused = self._wait_for_room(queue, ticket)
             if not refused:
                 self._put(queue, ticket)
             else:
-                self._stats[priority].dropped += len(batch)
+                self._counts.dropped(priority, len(batch))
         if refused:
             settle([(ticket, ticket.dropped(range(len(batch)), refused))])
         else:
@@ -401,7 +337,7 @@ class Scheduler(Closing):
     def _forget_waiting(self, outcomes: Outcomes) -> None:
         """Count requests that left their queue without having been begun."""
         for ticket, ended in outcomes:
-            self._stats[ticket.priority].dropped += len(ended)
+            self._counts.dropped(ticket.priority, len(ended))
             self._waiting.writes.remove([completion.request for _, completion in ended])
 
     # The thread
@@ -447,7 +383,7 @@ class Scheduler(Closing):
     def _cut(self, queue: RequestQueue, now_ns: int) -> Slice:
         work = queue.cut(self._depth, self._limits.slice_bytes, now_ns)
         for ticket, _ in work.origins:
-            self._stats[ticket.priority].waited_ns += now_ns - ticket.queued_ns
+            self._counts.waited(ticket.priority, now_ns - ticket.queued_ns)
         self._in_flight = True
         return work
 
@@ -462,12 +398,7 @@ class Scheduler(Closing):
         outcomes = work.outcomes(moved.completions)
         with self._changed:
             self._waiting.writes.remove(work.requests)
-            self._count(work.origins[0][0].priority, moved)
+            self._counts.moved(work.origins[0][0].priority, moved)
             self._in_flight = False
             self._changed.notify_all()
         settle(outcomes)
-
-
-def _after(request: Request, n_bytes: int) -> Request:
-    """Return what is left of a read after its first bytes."""
-    return Request("read", request.file, request.offset + n_bytes, request.buffer[n_bytes:])
