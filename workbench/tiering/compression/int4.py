@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels import hadamard, int4_channels, int4_rows
+from kernels.kv_tile import STORED_INT4, STORED_ROTATED
+from kernels.vectors import LANES
 from workbench.tiering.compression.codec import (
     KEEP_NOTHING,
     Bytes,
@@ -22,6 +24,7 @@ from workbench.tiering.compression.codec import (
     Cursor,
     Halves,
     Kept,
+    StoredForm,
 )
 
 if TYPE_CHECKING:
@@ -64,6 +67,7 @@ class Int4(Codec):
     name: ClassVar[str] = "int4"
     id: ClassVar[int] = 4
     is_rotated: ClassVar[bool] = False
+    stored_dtype: ClassVar[int] = STORED_INT4
 
     def __init__(self, layout: BlockLayout) -> None:
         super().__init__(layout)
@@ -139,6 +143,29 @@ class Int4(Codec):
         if n_kept:
             planes[:, :, rows] = parts.kept
 
+    def stored_form(self) -> StoredForm | None:
+        """Return where each layer's numbers, and its offsets before its steps, lie."""
+        if self._head_dim % (2 * LANES):
+            return None
+        layout, places = self.layout, []
+        side = self._tokens * self._width // 2
+        k_scales, v_scales = (4 * n for n in (self._width, self._tokens * self.heads))
+        for layer in range(layout.geometry.layers):
+            at, n_layers = layer % layout.frame_layers, self._layers(layout.frame_of(layer))
+            k_start = _HEADER_WORDS * _HALF_BYTES
+            v_start = k_start + n_layers * k_scales
+            k = v_start + n_layers * v_scales
+            v = k + n_layers * side
+            scales = k_start + at * k_scales, v_start + at * v_scales
+            places.append((k + at * side, v + at * side, *scales))
+        return StoredForm(self.stored_dtype, self._stored_bytes(self._layers(0), 0), tuple(places))
+
+    def require_stored(self, stored: Bytes, number: int) -> None:
+        """Refuse another length, and a header that tells of kept rows."""
+        self._require(stored.nbytes, self._stored_bytes(self._layers(number), 0))
+        if self._kept_rows(stored).any():
+            raise CodecError(f"a frame of {self.name} that keeps rows must be decoded")
+
     def _kept_rows(self, stored: Bytes) -> NDArray[np.bool_]:
         n_bytes = _HEADER_WORDS * _HALF_BYTES
         if stored.nbytes < n_bytes:
@@ -160,6 +187,7 @@ class Int4Hadamard(Int4):
     name: ClassVar[str] = "int4-hadamard"
     id: ClassVar[int] = 5
     is_rotated: ClassVar[bool] = True
+    stored_dtype: ClassVar[int] = STORED_ROTATED
 
 
 def _within(kept: Kept, n_tokens: int) -> Kept:

@@ -41,6 +41,8 @@ class CacheConfig:
     recent_tokens : int             the last so many tokens of every open sequence stay hot
     codec : str                     of frames on the SSD tier: a name of `compression.CODECS`
     staging_bytes : int             memory through which cold blocks are attended
+    attend_stored : bool            attend cold blocks as the codec stored them, where it can; the
+                                    values are the same
     write_queue_blocks : int        sealed blocks that may wait for the SSD tier; more are dropped
     write_wait_s : float            how long a sequence waits for a slot that is being written
     close_wait_s : float            how long closing waits for the blocks that are to be written
@@ -57,6 +59,7 @@ class CacheConfig:
     recent_tokens: int = 0
     codec: str = NoCodec.name
     staging_bytes: int = 64 * MIB
+    attend_stored: bool = True
     write_queue_blocks: int = 256
     write_wait_s: float = 1.0
     close_wait_s: float = 30.0
