@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from workbench.benchmark.caching.tier_simulation import Tiers
     from workbench.benchmark.caching.trace_sessions import Sessions
     from workbench.benchmark.codecs.codec_quality import QualityPlan
+    from workbench.benchmark.codecs.cold_decode import ColdDecodePlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,8 @@ class Day22Plan:
     exact : bool             scored in float32 throughout
     scored, timed : tuple    codecs whose quality, and whose speed is measured
     restored_tokens : int    of the prefix that is restored from the SSD
+    cold_tokens : int        of the prefix behind which is decoded while it is cold
+    cold_staging_mib : int   memory that it is attended through
     frames : int             of the second geometry that are encoded and decoded
     rounds : int             timed rounds of every case, interleaved
     sessions : int           coding sessions side by side
@@ -47,6 +50,8 @@ class Day22Plan:
     scored: tuple[str, ...]
     timed: tuple[str, ...]
     restored_tokens: int
+    cold_tokens: int
+    cold_staging_mib: int
     frames: int
     rounds: int
     sessions: int
@@ -66,6 +71,20 @@ class Day22Plan:
             self.greedy_tokens,
             self.exact,
         )
+
+    @property
+    def cold(self) -> ColdDecodePlan:
+        """Return what is decoded behind a cold prefix."""
+        from workbench.benchmark.codecs.cold_decode import ColdDecodePlan
+
+        return ColdDecodePlan(self.cold_tokens, self.cold_staging_mib << 20, self.rounds)
+
+    @property
+    def attended(self) -> tuple[str, ...]:
+        """Return the scored codecs that can be attended as they are stored."""
+        from workbench.benchmark.codecs.cold_decode import ATTENDED
+
+        return tuple(name for name in self.scored if name in ATTENDED)
 
     @property
     def tiers(self) -> Tiers:
@@ -94,6 +113,8 @@ _TINY = Day22Plan(
     scored=("none, last bit moved", "int8", "int4-hadamard"),
     timed=("none", "lossless", "int8", "int4-hadamard"),
     restored_tokens=256,
+    cold_tokens=768,
+    cold_staging_mib=8,
     frames=2,
     rounds=10,
     sessions=8,
@@ -110,6 +131,8 @@ _STANDARD = Day22Plan(
     scored=("none, last bit moved", *_LOSSY),
     timed=_TIMED,
     restored_tokens=2_048,
+    cold_tokens=2_048,
+    cold_staging_mib=32,
     frames=16,
     rounds=12,
     sessions=24,
@@ -125,6 +148,8 @@ _PLANS: dict[Preset, Day22Plan] = {
         worst_windows=4,
         greedy_tokens=64,
         restored_tokens=4_096,
+        cold_tokens=4_096,
+        cold_staging_mib=64,
         frames=32,
         rounds=30,
         sessions=80,
