@@ -26,6 +26,7 @@ from kernels.vector_memory import (
 from kernels.vectors import LANES, butterfly, splat
 
 _HALF_BYTES = 2
+_IN_REGISTERS = 8 * LANES  # values of a head that are rotated without going through memory
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -77,10 +78,35 @@ def _widen_groups(numbers, scales, heads, head, tokens, to, steps, is_rotated):
 
 
 @njit(cache=True, nogil=True, forceinline=True)
+def _turn_in_registers(place, step, factor):
+    """Rotate a head of 64 back and round it: eight vectors, ``step`` bytes apart."""
+    a, b = butterfly(load(place)), butterfly(load(place + step))
+    c, d = butterfly(load(place + 2 * step)), butterfly(load(place + 3 * step))
+    e, f = butterfly(load(place + 4 * step)), butterfly(load(place + 5 * step))
+    g, h = butterfly(load(place + 6 * step)), butterfly(load(place + 7 * step))
+    a, b, c, d, e, f, g, h = a + b, a - b, c + d, c - d, e + f, e - f, g + h, g - h
+    a, b, c, d, e, f, g, h = a + c, b + d, a - c, b - d, e + g, f + h, e - g, f - h
+    a, b, c, d, e, f, g, h = a + e, b + f, c + g, d + h, a - e, b - f, c - g, d - h
+    store(place, rounded_to_half(a * factor))
+    store(place + step, rounded_to_half(b * factor))
+    store(place + 2 * step, rounded_to_half(c * factor))
+    store(place + 3 * step, rounded_to_half(d * factor))
+    store(place + 4 * step, rounded_to_half(e * factor))
+    store(place + 5 * step, rounded_to_half(f * factor))
+    store(place + 6 * step, rounded_to_half(g * factor))
+    store(place + 7 * step, rounded_to_half(h * factor))
+
+
+@njit(cache=True, nogil=True, forceinline=True)
 def _turn_back(n_tokens, to, steps, dim):
     """Rotate heads back where they lie, and round them: the steps of `hadamard.BACK`."""
     column_step, row_step = steps
     factor = splat(np.float32(1 / math.sqrt(float(dim))))
+    if dim == _IN_REGISTERS:
+        for _ in range(n_tokens):
+            _turn_in_registers(to, LANES * column_step, factor)
+            to += row_step
+        return
     for _ in range(n_tokens):
         for at in range(0, dim, LANES):
             place = to + at * column_step

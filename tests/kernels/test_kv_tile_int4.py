@@ -39,7 +39,7 @@ def values_of(n_tokens, heads, dim, seed=0):
 
 @rotations
 @pytest.mark.parametrize("n_tokens", [2, 10, 64, 100])
-@pytest.mark.parametrize("dim", [16, 64])
+@pytest.mark.parametrize("dim", [16, 64, 128])
 def test_any_stretch_of_a_block_is_what_was_decoded(dtype, n_tokens, dim):
     sides = decoded(dtype, values_of(n_tokens, 3, dim))
     heads = Heads(3, 3, dim, dtype)

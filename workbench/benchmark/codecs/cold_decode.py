@@ -33,9 +33,10 @@ from workbench.tiering.tiered_kv_cache import CacheConfig, TieredKVCache
 
 METRIC, READ_METRIC = "cold_decode", "cold_decode_read"
 DECODED, STORED = "decoded", "as stored"
-_HOT_BLOCKS = 3
-# A codec that attention can read as it is stored, whether or not it is worth it.
+# Codecs that attention can read as they are stored.
 ATTENDED = ("int8", "int4", "int4-hadamard")
+_UNSCORED = {"none": 0.0}
+_HOT_BLOCKS = 3
 _SEGMENT_BYTES = 32 * MIB
 _DEPTH = 32
 
@@ -101,7 +102,7 @@ class ColdDecode:
                 row["as fast as decoded"] = str(ratio)
             row["MB read a token"] = self.read_bytes[name] / 1e6
             damage = damage_of(quality, codec)
-            row["KL, nats"] = float(damage.kl.mean()) if damage else 0.0
+            row["KL, nats"] = float(damage.kl.mean()) if damage else _UNSCORED.get(codec)
             rows.append(row)
         return pl.DataFrame(rows)
 

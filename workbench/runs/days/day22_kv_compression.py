@@ -32,6 +32,7 @@ class Day22Plan:
     greedy_tokens : int      continued behind each
     exact : bool             scored in float32 throughout
     scored, timed : tuple    codecs whose quality, and whose speed is measured
+    attended : tuple         scored ones whose cold blocks are attended decoded and as stored
     restored_tokens : int    of the prefix that is restored from the SSD
     cold_tokens : int        of the prefix behind which is decoded while it is cold
     cold_staging_mib : int   memory that it is attended through
@@ -49,6 +50,7 @@ class Day22Plan:
     exact: bool
     scored: tuple[str, ...]
     timed: tuple[str, ...]
+    attended: tuple[str, ...]
     restored_tokens: int
     cold_tokens: int
     cold_staging_mib: int
@@ -80,13 +82,6 @@ class Day22Plan:
         return ColdDecodePlan(self.cold_tokens, self.cold_staging_mib << 20, self.rounds)
 
     @property
-    def attended(self) -> tuple[str, ...]:
-        """Return the scored codecs that can be attended as they are stored."""
-        from workbench.benchmark.codecs.cold_decode import ATTENDED
-
-        return tuple(name for name in self.scored if name in ATTENDED)
-
-    @property
     def tiers(self) -> Tiers:
         """Return the budget."""
         from workbench.benchmark.caching.tier_simulation import Tiers
@@ -112,6 +107,7 @@ _TINY = Day22Plan(
     exact=False,
     scored=("none, last bit moved", "int8", "int4-hadamard"),
     timed=("none", "lossless", "int8", "int4-hadamard"),
+    attended=("int8",),
     restored_tokens=256,
     cold_tokens=768,
     cold_staging_mib=8,
@@ -130,6 +126,7 @@ _STANDARD = Day22Plan(
     exact=True,
     scored=("none, last bit moved", *_LOSSY),
     timed=_TIMED,
+    attended=("int8", "int4", "int4-hadamard"),
     restored_tokens=2_048,
     cold_tokens=2_048,
     cold_staging_mib=32,
