@@ -60,6 +60,8 @@ class QualityPlan:
     greedy_tokens : int    continued greedily behind each prefix, with the fast forward pass
     exact : bool           score in float32 throughout
     worst : tuple          codecs of the worst case
+    fast_prefix : bool     prefixes are computed by the fast forward pass, which rounds them more;
+                           coded and uncoded ones alike
     """
 
     windows: int
@@ -69,6 +71,7 @@ class QualityPlan:
     greedy_tokens: int
     exact: bool = True
     worst: tuple[str, ...] = ("int8", "int4-hadamard")
+    fast_prefix: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -170,9 +173,7 @@ class _Run:
     def score(self, ids: list[int], codecs: Sequence[str], with_worst: bool) -> None:
         """Score one window without a codec, then with each."""
         n = self._plan.prefix_tokens
-        with self._cache("none", None) as cache, cache.sequence() as sequence:
-            logits = self._logits(ids, sequence)[n - 1 : -1]
-            k, v = _gathered(sequence, n, self._geometry.layers)
+        logits, k, v = self._uncoded(ids)
         targets = np.array(ids[n:])
         base = log_softmax(logits)
         self._expected.append(base[np.arange(len(targets)), targets])
@@ -189,6 +190,18 @@ class _Run:
             if with_worst and name in self._plan.worst:
                 found = self._worst_logits(ids, codec)
                 self._add(name, WORST, base, log_softmax(found), targets, 0, 0.0)
+
+    def _uncoded(self, ids: list[int]) -> tuple[Floats, Halves, Halves]:
+        """Return the logits to compare with, and the prefix's keys and values."""
+        n = self._plan.prefix_tokens
+        with self._cache("none", None) as cache, cache.sequence() as sequence:
+            if not self._plan.fast_prefix:
+                logits = self._logits(ids, sequence)[n - 1 : -1]
+                return logits, *_gathered(sequence, n, self._geometry.layers)
+            self._fast.use_cache(cache.layout)
+            self._fast.forward(ids[:n], sequence)
+            k, v = _gathered(sequence, n, self._geometry.layers)
+        return self._restored_logits(ids, k, v, "none"), k, v
 
     def _add(
         self,
