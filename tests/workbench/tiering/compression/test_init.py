@@ -114,7 +114,7 @@ def test_stored_frames_are_attended_as_they_would_be_decoded(name, number):
         np.testing.assert_array_equal(sides, expected.astype(np.float32).reshape(sides.shape))
 
 
-@every
+@pytest.mark.parametrize("name", CODECS)
 def test_what_is_not_attended_as_stored_says_so(name):
     assert (compression.create(name, LAYOUT).stored_form() is not None) == (name in ATTENDED)
     codec = compression.create(name, SMALL)
