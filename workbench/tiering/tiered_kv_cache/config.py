@@ -46,7 +46,8 @@ class CacheConfig:
                                     values are the same
     write_queue_blocks : int        sealed blocks that may wait for the SSD tier; more are dropped
     write_wait_s : float            how long a sequence waits for a slot that is being written
-    close_wait_s : float            how long closing waits for the blocks that are to be written
+    close_wait_s : float            how long closing, and persisting, wait for blocks on their way
+                                    to the SSD tier
     """
 
     geometry: KVGeometry
