@@ -18,8 +18,10 @@ from workbench.report.numbers import MISSING, duration, quantity
 from workbench.report.ratio_charts import sparkline
 from workbench.report.status import Status, all_statuses, status_of
 from workbench.report.svg import inlined
+from workbench.report.sweep_facts import grid_text
 from workbench.runs.days import DAYS, find_day
 from workbench.runs.record import COMPLETE, RunRecord
+from workbench.runs.swept import Swept
 
 _MAX_SPARKS = 12
 _COLUMNS = (
@@ -107,6 +109,24 @@ class RunRow:
 
 
 @dataclass(frozen=True, slots=True)
+class SweepLink:
+    """A sweep and the file name of its page beside the index."""
+
+    sweep: Swept
+    page: str
+
+    @property
+    def text(self) -> str:
+        """Return the grid in a few words, and its label."""
+        return ", ".join(filter(None, (self.sweep.latest.label, grid_text(self.sweep))))
+
+    @property
+    def when(self) -> str:
+        """Return when its last run began."""
+        return shell.moment(self.sweep.latest.started)
+
+
+@dataclass(frozen=True, slots=True)
 class DayBlock:
     """One day: its question, its latest verdict and all of its runs, newest first."""
 
@@ -119,6 +139,7 @@ class DayBlock:
     sparkline: Markup | None
     n_sparks: int
     runs: tuple[RunRow, ...]
+    sweeps: tuple[SweepLink, ...]
 
 
 def render_index(
@@ -126,6 +147,7 @@ def render_index(
     pages: Mapping[str, str],
     benches: BenchTable,
     problems: Sequence[str] = (),
+    sweeps: Sequence[SweepLink] = (),
 ) -> str:
     """Return the index page.
 
@@ -135,11 +157,18 @@ def render_index(
     pages : mapping          run id -> file name of its page beside the index, where there is one
     benches : BenchTable     the rows of `workbench bench`
     problems : sequence      what could not be read
+    sweeps : sequence        every sweep that has a page, the last one first
     """
     machines = {run.machine_id: facts.machine_name(run.machine) for run in records}
     names = [*DAYS, *sorted({run.day for run in records} - set(DAYS))]
     blocks = [
-        _day_block(name, [run for run in records if run.day == name], pages) for name in names
+        _day_block(
+            name,
+            [run for run in records if run.day == name],
+            pages,
+            [link for link in sweeps if link.sweep.day == name],
+        )
+        for name in names
     ]
     seen = {run.status for run in records}
     return shell.render(
@@ -166,7 +195,9 @@ def _summary(records: Sequence[RunRecord], n_machines: int) -> str:
     return f"{runs} on {machines}, the latest on {shell.moment(records[0].started)}."
 
 
-def _day_block(name: str, runs: Sequence[RunRecord], pages: Mapping[str, str]) -> DayBlock:
+def _day_block(
+    name: str, runs: Sequence[RunRecord], pages: Mapping[str, str], sweeps: Sequence[SweepLink]
+) -> DayBlock:
     day = find_day(name)
     of_profiles = any(run.kind == "profile" for run in runs)
     title, question = _PROFILES if of_profiles else (day.title, day.question) if day else (name, "")
@@ -183,6 +214,7 @@ def _day_block(name: str, runs: Sequence[RunRecord], pages: Mapping[str, str]) -
         sparkline=_spark(history, title) if len(history) > 1 else None,
         n_sparks=len(history),
         runs=tuple(RunRow(run, pages.get(run.run_id)) for run in runs),
+        sweeps=tuple(sweeps),
     )
 
 

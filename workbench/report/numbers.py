@@ -61,6 +61,11 @@ def claim_text(claim: str) -> str:
     )
 
 
+def claim_factor(claim: str) -> float:
+    """Return the ratio that a claim names: 2 for ">= 2x"."""
+    return float(claim.strip().lstrip("<>=").rstrip("x"))
+
+
 def duration(seconds: float | None) -> str:
     """Return seconds as 0.42 s, 12.3 s, 3 min 05 s or 1 h 04 min."""
     if seconds is None or not math.isfinite(seconds):
