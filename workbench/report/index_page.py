@@ -6,6 +6,7 @@ Leaves out: the pages it links to (run_page.py) and where they lie (build.py).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -227,7 +228,10 @@ def _history(runs: Sequence[RunRecord]) -> list[float]:
 
 def _comparable(run: RunRecord) -> tuple[str, ...]:
     assert run.verdict is not None
-    return (run.machine_id, run.verdict.metric, run.verdict.contender, run.verdict.baseline)
+    # With other parameters, a preset or a point of a grid, it is another experiment.
+    params = json.dumps(run.params, sort_keys=True, default=str)
+    claim = (run.verdict.metric, run.verdict.contender, run.verdict.baseline)
+    return (run.machine_id, params, *claim)
 
 
 def _spark(history: Sequence[float], title: str) -> Markup:

@@ -7,8 +7,9 @@ import html5lib
 import pytest
 
 from workbench.report.bench_rows import BenchTable, read_benches
-from workbench.report.index_page import render_index
+from workbench.report.index_page import SweepLink, render_index
 from workbench.runs import registry as runs_registry
+from workbench.runs.swept import Swept
 
 _NO_BENCH = BenchTable((), ())
 
@@ -124,3 +125,24 @@ def test_text_of_any_origin_is_escaped(
         assert main is not None
         live = [part for part in hostile.live_parts(main[0]) if part not in ("<form>", "<input>")]
         assert live == [], kind
+
+
+def test_runs_of_other_parameters_are_in_no_common_line(
+    registry: Path, samples: ModuleType
+) -> None:
+    grid = render_index(samples.sweep_records()[::-1], {}, _NO_BENCH)
+    assert _tree(grid).find(".//figure[@class='spark']") is None
+    again = [samples.swept(n, 2.0 + n) for n in range(3)]
+    picture = _tree(render_index(again, {}, _NO_BENCH)).find(".//figure[@class='spark']/{*}svg")
+    assert picture.get("aria-label").endswith("4.00×, 3.00×, 2.00×.")
+
+
+def test_a_sweep_is_linked_where_its_day_is(registry: Path, samples: ModuleType) -> None:
+    records = [run.model_copy(update={"label": "grid"}) for run in samples.sweep_records()]
+    links = [SweepLink(Swept.of(records), "sweep-x.html")]
+    tree = _tree(render_index(records, {}, _NO_BENCH, (), links))
+    (item,) = tree.findall(".//section[@aria-labelledby='trace_replay-heading']//ul/li")
+    assert item.find("a").get("href") == "sweep-x.html"
+    assert _text(item) == (
+        "Sweep: grid, policy × ssd_gib × codec, 11 runs last run 24 Nov 2026, 05:10 UTC"
+    )
