@@ -15,7 +15,7 @@ from markupsafe import Markup
 from workbench.report import facts, shell
 from workbench.report.bench_rows import BenchTable
 from workbench.report.figures import chart_spec, render_svg
-from workbench.report.numbers import MISSING, duration, quantity
+from workbench.report.numbers import MISSING, claim_text, duration, quantity
 from workbench.report.ratio_charts import sparkline
 from workbench.report.status import Status, all_statuses, status_of
 from workbench.report.svg import inlined
@@ -105,8 +105,12 @@ class RunRow:
     @property
     def why(self) -> str:
         """Return why there is no verdict that counts; nothing where the ratio says it all."""
-        has_counted = self.record.status in ("ok", "refuted")
-        return "" if has_counted else facts.outcome(self.record)
+        verdict = self.record.verdict
+        if self.record.status in ("ok", "refuted"):
+            return ""
+        if verdict is not None and facts.outcome(self.record) == verdict.sentence:
+            return f"the interval does not settle the claim {claim_text(verdict.claim)}"
+        return facts.outcome(self.record)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +140,7 @@ class DayBlock:
     question: str
     page: str | None
     status: Status
+    ratio: str
     sentence: str
     sparkline: Markup | None
     n_sparks: int
@@ -211,12 +216,20 @@ def _day_block(
         question=question,
         page=pages.get(told.run_id) if told else None,
         status=status_of(told) if told else _NOT_RUN,
+        ratio=_judged(told) if told else "",
         sentence=facts.outcome(told) if told else "",
         sparkline=_spark(history, title) if len(history) > 1 else None,
         n_sparks=len(history),
         runs=tuple(RunRow(run, pages.get(run.run_id)) for run in runs),
         sweeps=tuple(sweeps),
     )
+
+
+def _judged(run: RunRecord) -> str:
+    """Return the ratio and the claim that it is held against; nothing without a verdict."""
+    if run.verdict is None:
+        return ""
+    return f"{quantity(run.verdict.ratio.median, 'x')}, claim {claim_text(run.verdict.claim)}:"
 
 
 def _history(runs: Sequence[RunRecord]) -> list[float]:

@@ -12,6 +12,13 @@ import re
 MISSING = "\N{EN DASH}"
 _TIMES = "\N{MULTIPLICATION SIGN}"
 _BYTE_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
+_SHORT = {
+    "kl": "KL divergence",
+    "kv": "KV",
+    "ssd": "SSD",
+    "ttft": "time to first token",
+    "io": "I/O",
+}
 _SHOWN_UNITS = {"us": "µs", "x": _TIMES, "ratio": _TIMES}
 
 
@@ -51,6 +58,14 @@ def unit_text(unit: str) -> str:
 def plain_name(name: str) -> str:
     """Return a variant's, tier's or metric's name as words: page_cache becomes page cache."""
     return name.replace("_", " ").strip()
+
+
+def metric_name(name: str) -> str:
+    """Return a metric's name as words, and abbreviations written out: kl becomes KL divergence."""
+    words = [_SHORT.get(word, word) for word in plain_name(name).split()]
+    if words[-1:] == ["mean"]:
+        words = ["mean", *words[:-1]]
+    return " ".join(words)
 
 
 def claim_text(claim: str) -> str:

@@ -15,7 +15,7 @@ import polars as pl
 from workbench.report import facts, shell, sweep_charts, sweep_facts
 from workbench.report.figures import chart_spec, render_svg
 from workbench.report.index_page import RunRow
-from workbench.report.numbers import MISSING, plain_name
+from workbench.report.numbers import MISSING, metric_name
 from workbench.report.page_charts import PageChart
 from workbench.report.sweep_rows import value_text
 from workbench.runs import summary
@@ -81,10 +81,10 @@ def render_sweep(sweep: Swept, pages: Mapping[str, str], home: str | None = None
         facts=sweep_facts.sweep_facts(sweep),
         measured=next((run.verdict.sentence for run in sweep.records if run.verdict), ""),
         axes=tuple(sweep.axes),
-        figures=[plain_name(name) for name in (day.figures if day else ())],
+        figures=[metric_name(name) for name in (day.figures if day else ())],
         blocks=blocks,
         missing=[sweep_facts.point_text(point) for point in sweep.missing()],
-        any_page=any(run.run_id in pages for run in sweep.records),
+        all_have_pages=all(run.run_id in pages for run in sweep.records),
         command=sweep_facts.command(sweep),
     )
 

@@ -62,7 +62,7 @@ def test_a_day_tells_its_question_and_its_last_verdict(week: str) -> None:
     assert "Where are we?" in _text(section)
     # The failure afterwards is in the table; it takes nothing back.
     assert _text(section.find(".//p[@class='day-verdict']")).startswith(
-        "✓ Claim holds One compiled"
+        "✓ Claim holds 28.7×, claim ≥ 10×: One compiled"
     )
 
 
@@ -146,3 +146,13 @@ def test_a_sweep_is_linked_where_its_day_is(registry: Path, samples: ModuleType)
     assert _text(item) == (
         "Sweep: grid, policy × ssd_gib × codec, 11 runs last run 24 Nov 2026, 05:10 UTC"
     )
+
+
+def test_a_verdict_s_sentence_is_no_reason_for_being_undecided(
+    registry: Path, samples: ModuleType
+) -> None:
+    judged = samples.verdict(12.0, "undecided")
+    run = samples.record("r1", status="undecided", reason=judged.sentence, verdict=judged)
+    (row,) = _tree(render_index([run], {}, _NO_BENCH)).findall(".//tr[@data-status]")
+    assert "the interval does not settle the claim ≥ 10×" in _text(row)
+    assert judged.sentence not in _text(row)

@@ -50,7 +50,7 @@ def test_a_row_has_parameters_state_ratio_figures_and_time(page: Any) -> None:
     table = _sections(page)[0].find(".//table")
     heads = [_text(head) for head in table.findall("./thead/tr/th")]
     assert heads[:5] == ["policy", "ssd_gib", "codec", "Status", "Ratio"]
-    assert heads[5:] == ["hit rate", "ssd written", "ttft mean", "Took", "Run"]
+    assert heads[5:] == ["hit rate", "SSD written", "mean time to first token", "Took", "Run"]
     first = table.find("./tbody/tr")
     assert _text(first).startswith("s3_fifo 64 none ✓ Claim holds 1.99× 1.95× to 2.03× 0.931 – –")
     assert first.find(".//a").get("href") == "run-first.html"
@@ -65,7 +65,7 @@ def test_points_without_a_run_and_the_way_on_are_told(page: Any) -> None:
     ]
     again = _text(page.find(".//section[@aria-labelledby='again-heading']"))
     assert "--resume" in again
-    assert "--all" not in again  # a run has a page
+    assert "--all" in again  # not every run has a page
 
 
 def test_a_page_that_stands_alone_links_nowhere(registry: Path, samples: ModuleType) -> None:
