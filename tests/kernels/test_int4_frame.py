@@ -1,5 +1,7 @@
 """A frame of 4-bit numbers in one call: refusals, and whatever lies in the numbers."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -39,3 +41,25 @@ def test_scales_that_are_no_numbers_come_out_as_the_reference_has_them(size):
     values = expected.view(np.float16)
     assert np.isnan(values).any()
     np.testing.assert_array_equal(restored.view(np.float16), values)
+
+
+def test_threads_do_not_share_a_tile():
+    """A tile that the loop had let go of was another thread's at once."""
+    inputs = [make_inputs(np.random.default_rng(seed), 8) for seed in range(4)]
+    expected = [one[0].copy() for one in inputs]
+    for out, (_, *others) in zip(expected, inputs, strict=True):
+        KERNEL.reference(out, *others)
+    failures = []
+
+    def work(number):
+        for _ in range(60):
+            KERNEL.variants["njit"](*inputs[number])
+            if not np.array_equal(inputs[number][0], expected[number]):
+                failures.append(number)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
