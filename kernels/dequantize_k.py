@@ -25,7 +25,7 @@ _Q6_GROUPS = 16
 
 
 @njit(cache=True, nogil=True)
-def _scale_and_minimum(packed, at, group):
+def scale_and_minimum(packed, at, group):
     """Return a group's 6-bit scale and minimum from the twelve bytes that hold all sixteen."""
     if group < 4:
         return packed[at + group] & 63, packed[at + group + 4] & 63
@@ -40,7 +40,7 @@ def q4_k(packed, values):
     for at in range(0, packed.size, 144):
         d, dmin = half_at(packed, at), half_at(packed, at + 2)
         for group in range(_GROUPS):
-            scale, minimum = _scale_and_minimum(packed, at + 4, group)
+            scale, minimum = scale_and_minimum(packed, at + 4, group)
             factor, offset = d * np.float32(scale), -(dmin * np.float32(minimum))
             source, shift = packed.ctypes.data + at + 16 + 32 * (group // 2), 4 * (group % 2)
             write_codes(to, source, shift, source, 0, 0, 0, factor, offset)
@@ -57,7 +57,7 @@ def q5_k(packed, values):
         d, dmin = half_at(packed, at), half_at(packed, at + 2)
         fifths = packed.ctypes.data + at + 16
         for group in range(_GROUPS):
-            scale, minimum = _scale_and_minimum(packed, at + 4, group)
+            scale, minimum = scale_and_minimum(packed, at + 4, group)
             factor, offset = d * np.float32(scale), -(dmin * np.float32(minimum))
             source, shift = fifths + 32 + 32 * (group // 2), 4 * (group % 2)
             write_codes(to, source, shift, fifths, group, 1, 0, factor, offset)

@@ -56,8 +56,7 @@ class PackedMatrix:
         raw : uint8[n]   the rows as they stand in the file
         rows : slice     which ones; begins at a multiple of eight and ends at one or at the end
 
-        Cost    the bytes at 4 to 13 GB/s; K and Q5 types, spread by NumPy first, at a
-                hundredth of that.
+        Cost    the bytes at 4 to 13 GB/s; K and Q5 types, which are spread first, at about 2.
         """
         job = self.job.copy()
         # Kept until its rows are moved.

@@ -64,7 +64,7 @@ class _Size:
 _WORKLOADS: tuple[WorkloadName, ...] = ("sequential", "random", "mixed", "model_load", "scattered")
 _SIZES: dict[Preset, _Size] = {
     "tiny": _Size(("sequential", "mixed", "scattered"), 256, 8, 10, 50, 1, 10),
-    "standard": _Size(_WORKLOADS, 2048, 128, 20, 300, 3, 20),
+    "standard": _Size(_WORKLOADS, 2048, 128, 14, 200, 3, 14),
     "full": _Size(_WORKLOADS, 4096, 1024, 40, 1000, 5, 40),
 }
 
