@@ -127,24 +127,52 @@ def measure(
     Cost    a forward pass of each window, and of its scored part a codec; with ``exact`` about
             30 tokens a second.
     """
+    with opened(model, store, plan) as scoring:
+        return scoring.measure(codecs, text)
+
+
+@contextmanager
+def opened(model: Path, store: Path, plan: QualityPlan) -> Iterator[Scoring]:
+    """Open a model and a store for several measurements; opening takes seconds.
+
+    Raises
+    ------
+    UsageError   if the prefix is not whole blocks
+    """
     if plan.prefix_tokens % _BLOCK_TOKENS or not plan.prefix_tokens:
         raise UsageError(
             f"prefix_tokens={plan.prefix_tokens} must be whole blocks of {_BLOCK_TOKENS}"
         )
-    n_window = plan.prefix_tokens + plan.scored_tokens
-    ids = text_ids(model, plan.windows * n_window, text)
-    windows = [ids[start : start + n_window] for start in range(0, len(ids), n_window)]
     with (
         LlamaModel.open(model) as fast,
         _scorer(model, fast, plan.exact) as scorer,
         scratch_folder(store, "quality", 256 * MIB) as folder,
         SsdTier.open(folder, SsdTierConfig(256 * MIB, _SEGMENT_BYTES)) as tier,
-        meter("quality", len(windows)) as on_window,
     ):
-        run = _Run(scorer, fast, tier, plan)
-        for number, window in enumerate(windows):
-            run.score(window, codecs, with_worst=number < plan.worst_windows)
-            on_window(number + 1)
+        yield Scoring(model, scorer, fast, tier, plan)
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """A model and a store that are open, and how they are used."""
+
+    model: Path
+    scorer: LlamaModel
+    fast: LlamaModel
+    tier: SsdTier
+    plan: QualityPlan
+
+    def measure(self, codecs: Sequence[str], text: str | None = None) -> Quality:
+        """Score a text behind prefixes that went through each codec (`measure`)."""
+        plan = self.plan
+        n_window = plan.prefix_tokens + plan.scored_tokens
+        ids = text_ids(self.model, plan.windows * n_window, text)
+        windows = [ids[start : start + n_window] for start in range(0, len(ids), n_window)]
+        run = _Run(self)
+        with meter("quality", len(windows)) as on_window:
+            for number, window in enumerate(windows):
+                run.score(window, codecs, with_worst=number < plan.worst_windows)
+                on_window(number + 1)
         return run.found()
 
 
@@ -160,11 +188,10 @@ def _scorer(model: Path, fast: LlamaModel, exact: bool) -> Iterator[LlamaModel]:
 class _Run:
     """The models, the store, and what was found so far."""
 
-    def __init__(
-        self, scorer: LlamaModel, fast: LlamaModel, tier: SsdTier, plan: QualityPlan
-    ) -> None:
-        self._scorer, self._fast, self._tier, self._plan = scorer, fast, tier, plan
-        self._geometry = scorer.kv_geometry("float16")
+    def __init__(self, scoring: Scoring) -> None:
+        self._scorer, self._fast = scoring.scorer, scoring.fast
+        self._tier, self._plan = scoring.tier, scoring.plan
+        self._geometry = self._scorer.kv_geometry("float16")
         self._damages: dict[tuple[str, str], list[Damage]] = {}
         self._expected: list[NDArray[np.float64]] = []
         self._first: tuple[Halves, Halves] | None = None

@@ -8,15 +8,13 @@ Leaves out: groups together; what they lose is taken to add up, which coarse_lay
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from workbench.benchmark import metrics
-from workbench.benchmark.codecs import codec_quality
-from workbench.benchmark.codecs.codec_quality import QualityPlan
+from workbench.benchmark.codecs.codec_quality import Scoring
 from workbench.benchmark.selection.coarse_choices import COARSE, FINE, alone, groups
 from workbench.benchmark.selection.layer_needs import LayerNeeds
 
@@ -70,7 +68,7 @@ class CoarseLosses:
         )
 
 
-def measure(model: Path, store: Path, text: str, plan: QualityPlan, layers: int) -> CoarseLosses:
+def measure(scoring: Scoring, text: str) -> CoarseLosses:
     """Score a text behind prefixes of which one group of layers after the other is coarse.
 
     Raises
@@ -79,8 +77,9 @@ def measure(model: Path, store: Path, text: str, plan: QualityPlan, layers: int)
 
     Cost    ``layers / 3 + 2`` times the scored tokens, and the prefixes.
     """
+    layers = scoring.scorer.config.layers
     codecs = [FINE, *(choice.codec for choice in alone(layers))]
-    quality = codec_quality.measure(model, store, plan, list(dict.fromkeys(codecs)), text)
+    quality = scoring.measure(list(dict.fromkeys(codecs)), text)
     found = {damage.name: float(damage.kl.mean()) for damage in quality.damages}
     fine, *others = (found[codec] for codec in codecs)
     return CoarseLosses(np.array(others), fine, layers, quality.damages[0].kl.size)

@@ -134,7 +134,7 @@ _TINY = Day23Plan(
     with_layouts=False,
     coarse_groups=(5,),
     scored_windows=1,
-    scored_tokens=8,
+    scored_tokens=4,
     scored_prefix=64,
     exact=False,
     restored_tokens=64,
@@ -166,7 +166,7 @@ _PLANS: dict[Preset, Day23Plan] = {
         fracs=(0.02, 0.05, 0.1, 0.2, JUDGED_FRAC, 0.5),
         coarse_groups=(2, 4, 6, 8),
         scored_windows=4,
-        scored_tokens=128,
+        scored_tokens=96,
         restored_tokens=2048,
     ),
 }

@@ -7,6 +7,7 @@ import pytest
 
 from tests.workbench.benchmark.selection.coarse_models import LAYERS, PLAN, model_of_three_groups
 from tests.workbench.inference.tiny_models import ids
+from workbench.benchmark.codecs import codec_quality
 from workbench.benchmark.selection import coarse_choices, coarse_layers, real_text
 from workbench.benchmark.selection.coarse_choices import (
     LEAST_LOSS,
@@ -31,7 +32,8 @@ def found(tmp_path_factory, disk_root):
         with LlamaModel.open(path, threads=1) as model:
             stored = real_text.compute(model, ids(64, 1))
         plan = CoarsePlan((1, 2), PLAN, 64)
-        return coarse_layers.measure(path, disk_root, choices, stored, "", plan)
+        with codec_quality.opened(path, disk_root, PLAN) as scoring:
+            return coarse_layers.measure(scoring, disk_root, choices, stored, "", plan)
 
 
 def test_coarser_layers_have_fewer_bytes_and_lose_more(found):

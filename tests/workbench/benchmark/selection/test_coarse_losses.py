@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.workbench.benchmark.selection.coarse_models import LAYERS, PLAN, model_of_three_groups
+from workbench.benchmark.codecs import codec_quality
 from workbench.benchmark.selection import coarse_losses
 from workbench.benchmark.selection.coarse_losses import CoarseLosses
 from workbench.benchmark.selection.layer_needs import LayerNeeds
@@ -13,7 +14,8 @@ from workbench.benchmark.selection.layer_needs import LayerNeeds
 
 def test_a_coarser_group_loses_more_than_none(tmp_path, monkeypatch):
     path = model_of_three_groups(tmp_path, monkeypatch)
-    found = coarse_losses.measure(path, tmp_path, "", PLAN, LAYERS)
+    with codec_quality.opened(path, tmp_path, PLAN) as scoring:
+        found = coarse_losses.measure(scoring, "")
     assert found.kl.shape == (3,)
     assert (found.kl > found.fine_kl).all()
     assert found.fine_kl > 0
