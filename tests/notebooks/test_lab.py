@@ -147,14 +147,8 @@ def test_day_24_s_fleet_is_changed_by_its_controls(lab, watched: Watched) -> Non
     before, page = DAY24.read_bytes(), watched.page
     choose_tiny(page, open_notebook(page, lab.url))
     settle(page)
-    # What the fleet's cell needs of the cells before it; processes and faults it does not.
-    needed = (
-        "preset: str",
-        "d = day.open",
-        "tier_sweep.measure",
-        "network_hit.measure",
-        "codec_ratios",
-    )
+    # The fleet's cell needs none of the measurements before it.
+    needed = ("preset: str", "d = day.open", "codec_ratios")
     for source in needed:
         run_cell(page, source)
     cell = run_cell(page, "d.explore")
