@@ -1,7 +1,7 @@
 """Restore float16 from a whole frame of 4-bit numbers in one call: all layers, keys and values.
 
-Follows: what attention does with a tile (kv_tile_int4.py), narrowed again, which is exact. Two calls
-a layer and side took twice as long: 24 KiB are 10 us of arithmetic.
+Follows: what attention does with a tile (kv_tile_int4.py), narrowed again, which is exact. Two
+calls a layer and side took twice as long: 24 KiB are 10 us of arithmetic.
 Leaves out: heads that are no whole vectors (int4_channels.py, int4_rows.py), and rows that were
 kept.
 """
