@@ -34,7 +34,7 @@ TenantOption = Annotated[
 ]
 CodecOption = Annotated[
     str | None,
-    typer.Option(help="Makes blocks in the folder smaller: none, lossless, int8, int4, ..."),
+    typer.Option(help="Makes blocks in the folder smaller: int8, int4, ..., int8,int4:12-29."),
 ]
 NetworkOption = Annotated[
     str | None, typer.Option(help="Valkey server that shares the blocks: valkey://host:port.")

@@ -11,6 +11,14 @@ import polars as pl
 
 from workbench.benchmark import metrics
 from workbench.benchmark.selection import attention_mass, layer_needs
+from workbench.benchmark.selection.coarse_choices import (
+    LEAST_LOSS,
+    LEAST_MASS,
+    LEAST_NEED,
+    MOST_NEED,
+    SPREAD,
+    UNIFORM,
+)
 from workbench.benchmark.selection.partial_outcomes import BROKEN_TOP1, MOST_KL
 from workbench.benchmark.selection.ways import BY_NEED, EVERYTHING, QUEST, RECENT, SKETCH, TRUE_MASS
 from workbench.errors import ReportError
@@ -24,6 +32,13 @@ _ROLES = {
     SKETCH: "third",
     BY_NEED: "optimised",
     TRUE_MASS: "ceiling",
+}
+_CHOICE_ROLES = {
+    SPREAD: "baseline",
+    LEAST_LOSS: "optimised",
+    LEAST_NEED: "fifth",
+    LEAST_MASS: "second",
+    MOST_NEED: "third",
 }
 _LIMIT = "limit"
 _ROW_HEIGHT = 26
@@ -169,6 +184,32 @@ def speed(rows: pl.DataFrame) -> Figure:
         Channel("ms", "A token", "ms"),
         None,
         roles,
+    )
+
+
+def coarse(rows: pl.DataFrame) -> Figure:
+    """Draw KL over bytes a token, a line a choice of layers; all start and end alike."""
+    keys = ["variant", "case"]
+
+    def means(name: str, column: str) -> pl.DataFrame:
+        some = rows.filter(pl.col("metric") == name)
+        return some.group_by(keys, maintain_order=True).agg(pl.col("value").mean().alias(column))
+
+    points = means("coarse_kl", "kl").join(
+        means("coarse_bytes", "bytes"), on=keys, maintain_order="left"
+    )
+    is_end = pl.col("variant") == UNIFORM
+    choices = points.filter(~is_end)["variant"].unique(maintain_order=True).to_list()
+    ends = [points.filter(is_end).with_columns(variant=pl.lit(name)) for name in choices]
+    return sweep_lines(
+        pl.concat([points.filter(~is_end), *ends]).with_columns(
+            kib=(pl.col("bytes") / 1024).round(1)
+        ),
+        "What the answer loses by how many bytes a token has, by the layers that were coarsened",
+        Channel("kib", "A token on the SSD", "KiB"),
+        Channel("kl", "KL from float16", "nats", log=True),
+        "variant",
+        _CHOICE_ROLES,
     )
 
 

@@ -83,3 +83,22 @@ def test_speed_names_layout_and_share():
     assert f"{LAYOUT}, everything" in said
     assert "30 % of it" in said
     assert "one choice a frame" in said
+
+
+def test_choices_of_layers_begin_and_end_alike():
+    parts = []
+    for rule, layers, n_bytes, kl in (
+        ("all layers", 0, 23_760, 0.0001),
+        ("all layers", 30, 12_950, 0.002),
+        ("least need", 15, 18_360, 0.0006),
+        ("most need", 15, 18_364, 0.0014),
+    ):
+        case = f"layers={layers}"
+        parts += [
+            metrics.rows("coarse_bytes", "bytes", [n_bytes], case=case, variant=rule),
+            metrics.rows("coarse_kl", "nats", [kl / 2, 3 * kl / 2], case=case, variant=rule),
+        ]
+    figure = selection_charts.coarse(pl.concat(parts))
+    said = drawn(figure)
+    assert "least need from 0.00200 nats at 12.6 KiB to 0.000100 nats at 23.2 KiB" in said
+    assert "all layers" not in said

@@ -60,6 +60,8 @@ class QualityPlan:
     greedy_tokens : int    continued greedily behind each prefix, with the fast forward pass
     exact : bool           score in float32 throughout
     worst : tuple          codecs of the worst case
+    fast_prefix : bool     prefixes are computed by the fast forward pass, which rounds them more;
+                           coded and uncoded ones alike
     """
 
     windows: int
@@ -69,6 +71,7 @@ class QualityPlan:
     greedy_tokens: int
     exact: bool = True
     worst: tuple[str, ...] = ("int8", "int4-hadamard")
+    fast_prefix: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,24 +127,52 @@ def measure(
     Cost    a forward pass of each window, and of its scored part a codec; with ``exact`` about
             30 tokens a second.
     """
+    with opened(model, store, plan) as scoring:
+        return scoring.measure(codecs, text)
+
+
+@contextmanager
+def opened(model: Path, store: Path, plan: QualityPlan) -> Iterator[Scoring]:
+    """Open a model and a store for several measurements; opening takes seconds.
+
+    Raises
+    ------
+    UsageError   if the prefix is not whole blocks
+    """
     if plan.prefix_tokens % _BLOCK_TOKENS or not plan.prefix_tokens:
         raise UsageError(
             f"prefix_tokens={plan.prefix_tokens} must be whole blocks of {_BLOCK_TOKENS}"
         )
-    n_window = plan.prefix_tokens + plan.scored_tokens
-    ids = text_ids(model, plan.windows * n_window, text)
-    windows = [ids[start : start + n_window] for start in range(0, len(ids), n_window)]
     with (
         LlamaModel.open(model) as fast,
         _scorer(model, fast, plan.exact) as scorer,
         scratch_folder(store, "quality", 256 * MIB) as folder,
         SsdTier.open(folder, SsdTierConfig(256 * MIB, _SEGMENT_BYTES)) as tier,
-        meter("quality", len(windows)) as on_window,
     ):
-        run = _Run(scorer, fast, tier, plan)
-        for number, window in enumerate(windows):
-            run.score(window, codecs, with_worst=number < plan.worst_windows)
-            on_window(number + 1)
+        yield Scoring(model, scorer, fast, tier, plan)
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """A model and a store that are open, and how they are used."""
+
+    model: Path
+    scorer: LlamaModel
+    fast: LlamaModel
+    tier: SsdTier
+    plan: QualityPlan
+
+    def measure(self, codecs: Sequence[str], text: str | None = None) -> Quality:
+        """Score a text behind prefixes that went through each codec (`measure`)."""
+        plan = self.plan
+        n_window = plan.prefix_tokens + plan.scored_tokens
+        ids = text_ids(self.model, plan.windows * n_window, text)
+        windows = [ids[start : start + n_window] for start in range(0, len(ids), n_window)]
+        run = _Run(self)
+        with meter("quality", len(windows)) as on_window:
+            for number, window in enumerate(windows):
+                run.score(window, codecs, with_worst=number < plan.worst_windows)
+                on_window(number + 1)
         return run.found()
 
 
@@ -157,11 +188,10 @@ def _scorer(model: Path, fast: LlamaModel, exact: bool) -> Iterator[LlamaModel]:
 class _Run:
     """The models, the store, and what was found so far."""
 
-    def __init__(
-        self, scorer: LlamaModel, fast: LlamaModel, tier: SsdTier, plan: QualityPlan
-    ) -> None:
-        self._scorer, self._fast, self._tier, self._plan = scorer, fast, tier, plan
-        self._geometry = scorer.kv_geometry("float16")
+    def __init__(self, scoring: Scoring) -> None:
+        self._scorer, self._fast = scoring.scorer, scoring.fast
+        self._tier, self._plan = scoring.tier, scoring.plan
+        self._geometry = self._scorer.kv_geometry("float16")
         self._damages: dict[tuple[str, str], list[Damage]] = {}
         self._expected: list[NDArray[np.float64]] = []
         self._first: tuple[Halves, Halves] | None = None
@@ -170,9 +200,7 @@ class _Run:
     def score(self, ids: list[int], codecs: Sequence[str], with_worst: bool) -> None:
         """Score one window without a codec, then with each."""
         n = self._plan.prefix_tokens
-        with self._cache("none", None) as cache, cache.sequence() as sequence:
-            logits = self._logits(ids, sequence)[n - 1 : -1]
-            k, v = _gathered(sequence, n, self._geometry.layers)
+        logits, k, v = self._uncoded(ids)
         targets = np.array(ids[n:])
         base = log_softmax(logits)
         self._expected.append(base[np.arange(len(targets)), targets])
@@ -189,6 +217,18 @@ class _Run:
             if with_worst and name in self._plan.worst:
                 found = self._worst_logits(ids, codec)
                 self._add(name, WORST, base, log_softmax(found), targets, 0, 0.0)
+
+    def _uncoded(self, ids: list[int]) -> tuple[Floats, Halves, Halves]:
+        """Return the logits to compare with, and the prefix's keys and values."""
+        n = self._plan.prefix_tokens
+        with self._cache("none", None) as cache, cache.sequence() as sequence:
+            if not self._plan.fast_prefix:
+                logits = self._logits(ids, sequence)[n - 1 : -1]
+                return logits, *_gathered(sequence, n, self._geometry.layers)
+            self._fast.use_cache(cache.layout)
+            self._fast.forward(ids[:n], sequence)
+            k, v = _gathered(sequence, n, self._geometry.layers)
+        return self._restored_logits(ids, k, v, "none"), k, v
 
     def _add(
         self,

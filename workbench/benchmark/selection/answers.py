@@ -63,14 +63,26 @@ class Distance:
 
     def mean_kl(self, seed: int = 0) -> Ratio:
         """Return the mean with its 99 % interval, of runs of tokens, as neighbours are alike."""
+        low, high = np.quantile(self.kl[self._resampled(seed)].mean(axis=1), [_TAIL, 1 - _TAIL])
+        mean = float(self.kl.mean())
+        return Ratio(mean, min(mean, float(low)), max(mean, float(high)), len(self.kl))
+
+    def kl_over(self, other: Distance, seed: int = 0) -> Ratio:
+        """Return this mean KL over another's of the same tokens, with its 99 % interval."""
+        picks = self._resampled(seed)
+        ratios = self.kl[picks].mean(axis=1) / other.kl[picks].mean(axis=1)
+        low, high = np.quantile(ratios, [_TAIL, 1 - _TAIL])
+        mean = float(self.kl.mean() / other.kl.mean())
+        return Ratio(mean, min(mean, float(low)), max(mean, float(high)), len(self.kl))
+
+    def _resampled(self, seed: int) -> NDArray[np.int64]:
+        """Return rows of tokens to take means of: runs, as neighbours are alike."""
         n_tokens = len(self.kl)
         length = max(1, min(_RUN_TOKENS, n_tokens // 4))
         rng = np.random.default_rng(seed)
         starts = rng.integers(0, n_tokens - length + 1, (_RESAMPLES, -(-n_tokens // length)))
-        picks = (starts[..., None] + np.arange(length)).reshape(_RESAMPLES, -1)
-        low, high = np.quantile(self.kl[picks].mean(axis=1), [_TAIL, 1 - _TAIL])
-        mean = float(self.kl.mean())
-        return Ratio(mean, min(mean, float(low)), max(mean, float(high)), n_tokens)
+        picks: NDArray[np.int64] = starts[..., None] + np.arange(length)
+        return picks.reshape(_RESAMPLES, -1)
 
 
 def distance(exact: Answers, other: Answers) -> Distance:

@@ -40,19 +40,29 @@ class KeysValues:
     v: Floats
 
 
-def token_ids(model: Path, n_tokens: int, stretch: int = 0) -> list[int]:
-    """Return the first tokens of one of twelve stretches of the text, which do not overlap.
+def stretch_text(stretch: int) -> str:
+    """Return one of twelve stretches of the text, which do not overlap.
 
     Raises
     ------
-    UsageError   if there is no such stretch, or it has not that many tokens
+    UsageError   if there is no such stretch
     """
     text = embedded_text()
     step = len(text) // STRETCHES
     if not 0 <= stretch < STRETCHES:
         raise UsageError(f"stretch={stretch} of the text must be 0..{STRETCHES - 1}")
-    wanted = min(step, _CHARACTERS_PER_TOKEN * n_tokens)
-    found = read_tokenizer(read_header(model)).encode(text[stretch * step :][:wanted])
+    return text[stretch * step : (stretch + 1) * step]
+
+
+def token_ids(model: Path, n_tokens: int, stretch: int = 0) -> list[int]:
+    """Return the first tokens of one of the stretches of the text.
+
+    Raises
+    ------
+    UsageError   if there is no such stretch, or it has not that many tokens
+    """
+    text = stretch_text(stretch)[: _CHARACTERS_PER_TOKEN * n_tokens]
+    found = read_tokenizer(read_header(model)).encode(text)
     if len(found) < n_tokens:
         raise UsageError(
             f"stretch {stretch} of the text has {len(found):,} tokens, {n_tokens:,} are wanted; "

@@ -15,6 +15,7 @@ from workbench.runs.params import DayParams, Preset, param
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from workbench.benchmark.selection.coarse_layers import CoarsePlan
     from workbench.benchmark.selection.layer_needs import NeedsPlan
     from workbench.benchmark.selection.ways import Way
 
@@ -37,6 +38,12 @@ class Day23Plan:
     rules : tuple              that choose them
     recent_tokens : int        that stay in memory
     with_layouts : bool        whether other layouts on the disk are measured, too
+    coarse_groups : tuple      groups of three layers that get the coarser codec, ascending
+    scored_windows : int       pieces of text that are scored behind a prefix that was coded
+    scored_tokens : int        of each
+    scored_prefix : int        tokens of each prefix, whole blocks of 64
+    exact : bool               scored in float32 throughout
+    restored_tokens : int      of the context that is restored through each codec
     """
 
     context_tokens: int
@@ -47,6 +54,12 @@ class Day23Plan:
     rules: tuple[str, ...]
     recent_tokens: int
     with_layouts: bool
+    coarse_groups: tuple[int, ...]
+    scored_windows: int
+    scored_tokens: int
+    scored_prefix: int
+    exact: bool
+    restored_tokens: int
 
     @property
     def needs(self) -> NeedsPlan:
@@ -54,6 +67,37 @@ class Day23Plan:
         from workbench.benchmark.selection.layer_needs import NeedsPlan
 
         return NeedsPlan(recent_tokens=self.recent_tokens)
+
+    @property
+    def coarse(self) -> CoarsePlan:
+        """Return how coarser codecs of some layers are measured."""
+        from workbench.benchmark.codecs.codec_quality import QualityPlan
+        from workbench.benchmark.selection.coarse_layers import CoarsePlan
+
+        quality = QualityPlan(
+            self.scored_windows,
+            self.scored_prefix,
+            self.scored_tokens,
+            worst_windows=0,
+            greedy_tokens=0,
+            exact=self.exact,
+            fast_prefix=True,
+        )
+        return CoarsePlan(self.coarse_groups, quality, self.restored_tokens)
+
+    @property
+    def scored_text(self) -> str:
+        """Return what is scored behind coded prefixes; no choice goes by it."""
+        from workbench.benchmark.selection import real_text
+
+        return real_text.stretch_text(CALIBRATION + 1)
+
+    @property
+    def calibration_text(self) -> str:
+        """Return what layers' losses are measured on."""
+        from workbench.benchmark.selection import real_text
+
+        return real_text.stretch_text(CALIBRATION)
 
     @property
     def ways(self) -> list[Way]:
@@ -79,11 +123,51 @@ class Day23Plan:
 
 
 _RULES = ("recent", "quest_bound", "sketch", "sketch_by_need", "true_attention")
+_TINY = Day23Plan(
+    context_tokens=256,
+    calibration_tokens=2,
+    decoded_tokens=4,
+    texts=1,
+    fracs=(JUDGED_FRAC,),
+    rules=("recent", "sketch_by_need"),
+    recent_tokens=32,
+    with_layouts=False,
+    coarse_groups=(5,),
+    scored_windows=1,
+    scored_tokens=4,
+    scored_prefix=64,
+    exact=False,
+    restored_tokens=64,
+)
+_STANDARD = Day23Plan(
+    context_tokens=4096,
+    calibration_tokens=16,
+    decoded_tokens=24,
+    texts=1,
+    fracs=(0.03, 0.1, JUDGED_FRAC),
+    rules=_RULES,
+    recent_tokens=256,
+    with_layouts=True,
+    coarse_groups=(5,),
+    scored_windows=1,
+    scored_tokens=32,
+    scored_prefix=256,
+    exact=True,
+    restored_tokens=512,
+)
 _PLANS: dict[Preset, Day23Plan] = {
-    "tiny": Day23Plan(256, 2, 4, 1, (JUDGED_FRAC,), ("recent", "sketch_by_need"), 32, False),
-    "standard": Day23Plan(4096, 16, 24, 1, (0.03, 0.1, JUDGED_FRAC), _RULES, 256, True),
-    "full": Day23Plan(
-        4096, 48, 128, 4, (0.02, 0.05, 0.1, 0.2, JUDGED_FRAC, 0.5), _RULES, 256, True
+    "tiny": _TINY,
+    "standard": _STANDARD,
+    "full": replace(
+        _STANDARD,
+        calibration_tokens=48,
+        decoded_tokens=128,
+        texts=4,
+        fracs=(0.02, 0.05, 0.1, 0.2, JUDGED_FRAC, 0.5),
+        coarse_groups=(2, 4, 6, 8),
+        scored_windows=4,
+        scored_tokens=96,
+        restored_tokens=2048,
     ),
 }
 

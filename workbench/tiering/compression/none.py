@@ -1,4 +1,4 @@
-"""Store frames as they are: float16 stays float16. The baseline of every codec.
+"""Store layers as they are: float16 stays float16. The baseline of every codec.
 
 Leaves out: copying; the cold tier passes the codec by and reads straight into the slot.
 """
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class NoCodec(Codec):
-    """The identity. Error bound: none, bit for bit. Size: the frame's, whole pages."""
+    """The identity. Error bound: none, bit for bit. Size: the layers'."""
 
     name: ClassVar[str] = "none"
     id: ClassVar[int] = 0
@@ -23,14 +23,19 @@ class NoCodec(Codec):
 
     def __init__(self, layout: BlockLayout) -> None:
         super().__init__(layout)
-        self.max_stored_bytes = layout.frame_bytes
+        self.max_stored_bytes = self._stored_bytes(0)
+
+    def _stored_bytes(self, number: int) -> int:
+        return self._layers(number) * self.layout.layer_bytes
 
     def encode(self, frame: Bytes, number: int, out: Bytes, kept: Kept = KEEP_NOTHING) -> int:
-        """Copy the frame."""
-        out[: frame.nbytes] = frame
-        return int(frame.nbytes)
+        """Copy the layers."""
+        n_bytes = self._stored_bytes(number)
+        out[:n_bytes] = frame[:n_bytes]
+        return n_bytes
 
     def decode(self, stored: Bytes, number: int, out: Bytes) -> None:
-        """Copy the frame back."""
-        self._require(stored.nbytes, self.layout.frame_bytes)
-        out[:] = stored
+        """Copy them back."""
+        n_bytes = self._stored_bytes(number)
+        self._require(stored.nbytes, n_bytes)
+        out[:n_bytes] = stored

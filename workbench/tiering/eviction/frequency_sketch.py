@@ -29,46 +29,46 @@ class FrequencySketch:
     def __init__(self, capacity_blocks: int) -> None:
         width = 1 << max(4, (4 * capacity_blocks - 1).bit_length())
         self._mask = width - 1
-        self._rows = (bytearray(width), bytearray(width))
+        self._row, self._other = bytearray(width), bytearray(width)
         self._uses = 0
         self._uses_until_halving = _USES_PER_BLOCK * capacity_blocks
 
     @property
     def nbytes(self) -> int:
         """Return the bytes of the counters."""
-        return sum(map(len, self._rows))
+        return len(self._row) + len(self._other)
 
     def add(self, key: int | bytes) -> None:
         """Count one use."""
-        first, second = self._places(key)
-        row, other = self._rows
-        count = row[first]
-        if count < _MOST:
-            row[first] = count + 1
-        count = other[second]
-        if count < _MOST:
-            other[second] = count + 1
+        # Every use of a block adds: no call for digests, which is a fifth of the time.
+        first, second = _two_numbers(key) if isinstance(key, bytes) else _spread(key)
+        mask, row, other = self._mask, self._row, self._other
+        first &= mask
+        second &= mask
+        if row[first] < _MOST:
+            row[first] += 1
+        if other[second] < _MOST:
+            other[second] += 1
         self._uses += 1
         if self._uses >= self._uses_until_halving:
             self._halve()
 
     def estimate(self, key: int | bytes) -> int:
         """Return the uses of late, 0..15."""
-        first, second = self._places(key)
-        row, other = self._rows
-        return min(row[first], other[second])
-
-    def _places(self, key: int | bytes) -> tuple[int, int]:
-        if isinstance(key, bytes):
-            first, second = _two_numbers(key)
-        else:
-            spread = key * _ODD & _64_BITS
-            spread = (spread ^ spread >> 32) * _ODD & _64_BITS
-            first, second = spread >> 16, spread >> 40
-        return first & self._mask, second & self._mask
+        first, second = _two_numbers(key) if isinstance(key, bytes) else _spread(key)
+        count: int = self._row[first & self._mask]
+        another: int = self._other[second & self._mask]
+        return count if count < another else another
 
     def _halve(self) -> None:
-        for row in self._rows:
+        for row in (self._row, self._other):
             counts = np.frombuffer(row, np.uint8)
             counts >>= 1
         self._uses //= 2
+
+
+def _spread(key: int) -> tuple[int, int]:
+    """Return two numbers that look drawn at random."""
+    spread = key * _ODD & _64_BITS
+    spread = (spread ^ spread >> 32) * _ODD & _64_BITS
+    return spread >> 16, spread >> 40

@@ -45,40 +45,49 @@ class WTinyLfu(Generic[Key]):
 
     def touch(self, key: Key) -> None:
         """Count the use; a block on probation is protected from now on."""
-        if key in self._probation.numbers:
-            self._probation.leave(key)
-            self._protected.join(key)
-            if len(self._protected.numbers) > self._protected_blocks:
-                self._probation.join(self._protected.leave_oldest())
+        probation, protected = self._probation, self._protected
+        if key in probation.numbers:
+            probation.leave(key)
+            protected.numbers[key] = 0
+            if len(protected.numbers) > self._protected_blocks:
+                probation.numbers[protected.leave_oldest()] = 0
+        elif key in protected.numbers:
+            protected.renew(key)
         else:
-            (self._protected if key in self._protected.numbers else self._window).renew(key)
+            self._window.renew(key)
         self._sketch.add(key)
 
     def insert(self, key: Key) -> None:
         """Join the window; what no longer fits into it goes on probation."""
-        if key in self or len(self) >= self.capacity_blocks:
+        in_window, on_probation = self._window.numbers, self._probation.numbers
+        protected = self._protected.numbers
+        n_blocks = len(on_probation) + len(protected) + len(in_window)
+        is_held = key in on_probation or key in protected or key in in_window
+        if is_held or n_blocks >= self.capacity_blocks:
             refuse_insert(self, key)
         self._sketch.add(key)
-        self._window.join(key)
-        if len(self._window.numbers) > self._window_blocks:
-            self._probation.join(self._window.leave_oldest())
+        in_window[key] = 0
+        if len(in_window) > self._window_blocks:
+            on_probation[self._window.leave_oldest()] = 0
 
     def evict(self, is_pinned: Callable[[Key], bool] = never) -> Key | None:
         """Take the oldest of a full window or of the main part, whichever was used less of late."""
-        victim = self._probation.oldest(is_pinned)
+        queue = self._probation
+        victim = queue.oldest(is_pinned)
         if victim is None:
-            victim = self._protected.oldest(is_pinned)
-        if victim is None or len(self._window.numbers) >= self._window_blocks:
-            candidate = self._window.oldest(is_pinned)
-            if candidate is not None and not self._beats(candidate, victim):
-                victim = candidate
+            queue = self._protected
+            victim = queue.oldest(is_pinned)
+        window = self._window
+        if victim is None or len(window.numbers) >= self._window_blocks:
+            candidate = window.oldest(is_pinned)
+            if victim is None or (candidate is not None and not self._beats(candidate, victim)):
+                queue, victim = window, candidate
         if victim is not None:
-            self.remove(victim)
+            queue.leave(victim)
         return victim
 
-    def _beats(self, candidate: Key, victim: Key | None) -> bool:
-        estimate = self._sketch.estimate
-        return victim is not None and estimate(candidate) > estimate(victim)
+    def _beats(self, candidate: Key, victim: Key) -> bool:
+        return self._sketch.estimate(candidate) > self._sketch.estimate(victim)
 
     def remove(self, key: Key) -> None:
         """Take the block out; the sketch remembers its uses for a while."""

@@ -33,7 +33,13 @@ class BlockKeys:
     """Make the keys of one model's blocks, in one layout, for one tenant."""
 
     def __init__(
-        self, layout: BlockLayout, *, fingerprint: bytes, tenant: bytes = b"", codec: int = 0
+        self,
+        layout: BlockLayout,
+        *,
+        fingerprint: bytes,
+        tenant: bytes = b"",
+        codec: int = 0,
+        layer_codecs: bytes = b"",
     ) -> None:
         """Fix all fields but the parent and the token ids.
 
@@ -42,10 +48,12 @@ class BlockKeys:
         fingerprint : bytes   of the model: architecture, weights, rope; any length
         tenant : bytes        a secret; blocks are shared between those who know the same one
         codec : int           how the stored bytes are made from a block's
+        layer_codecs : bytes  the same layer by layer, if they differ; any length
         """
         geometry = layout.geometry
         shape = (geometry.layers, geometry.kv_heads, geometry.head_dim)
         sizes = _LAYOUT.pack(*shape, layout.block_tokens, layout.frame_layers, codec)
+        sizes += layer_codecs
         fields = (tenant, fingerprint, geometry.dtype.encode(), sizes)
         self._block_tokens = layout.block_tokens
         self._base = hashlib.sha256(b"".join(_LENGTH.pack(len(field)) + field for field in fields))

@@ -76,7 +76,11 @@ class TieredKVCache(Closing):
             raise UsageError("a network tier needs an SSD tier that it brings blocks to; give one")
         self.layout: BlockLayout = config.layout
         self._keys = BlockKeys(
-            self.layout, fingerprint=fingerprint, tenant=tenant, codec=config.codec_id
+            self.layout,
+            fingerprint=fingerprint,
+            tenant=tenant,
+            codec=config.codec_id,
+            layer_codecs=config.layer_codecs,
         )
         self._shared = None if ssd is None or network is None else SharedStore(ssd, network)
         store = self._shared or ssd

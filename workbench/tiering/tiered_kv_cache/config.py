@@ -39,13 +39,15 @@ class CacheConfig:
     high_watermark_frac : float     0..1 of the slots; above it blocks are demoted ...
     low_watermark_frac : float      ... until so few are hot; <= high
     recent_tokens : int             the last so many tokens of every open sequence stay hot
-    codec : str                     of frames on the SSD tier: a name of `compression.CODECS`
+    codec : str                     of frames on the SSD tier: a name of `compression.CODECS`, or
+                                    one with others for some layers, as "int8,int4:12-29"
     staging_bytes : int             memory through which cold blocks are attended
     attend_stored : bool            attend cold blocks as the codec stored them, where it can; the
                                     values are the same
     write_queue_blocks : int        sealed blocks that may wait for the SSD tier; more are dropped
     write_wait_s : float            how long a sequence waits for a slot that is being written
-    close_wait_s : float            how long closing waits for the blocks that are to be written
+    close_wait_s : float            how long closing, and persisting, wait for blocks on their way
+                                    to the SSD tier
     """
 
     geometry: KVGeometry
@@ -99,7 +101,12 @@ class CacheConfig:
     @property
     def codec_id(self) -> int:
         """Return the codec's number, told to the SSD tier and part of every key."""
-        return compression.CODECS[self.codec].id
+        return compression.identity(self.codec, self.geometry.layers).number
+
+    @property
+    def layer_codecs(self) -> bytes:
+        """Return each layer's codec, part of every key; empty if all have one."""
+        return compression.identity(self.codec, self.geometry.layers).layers
 
     @property
     def layout(self) -> BlockLayout:

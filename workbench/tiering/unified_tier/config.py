@@ -8,13 +8,14 @@ NetworkTierConfig), and what is made of the budgets (ram_plan.py).
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from workbench.errors import UsageError
-from workbench.tiering import eviction, write_policy
+from workbench.tiering import compression, eviction, write_policy
 from workbench.tiering.compression import CODECS
 from workbench.tiering.distributed_tier import NetworkTierConfig
 from workbench.tiering.named import pick
@@ -79,7 +80,11 @@ class UnifiedTierConfig(BaseModel):
     network_queue_bytes: Size = setting(64 * MIB, "blocks that may wait for the server")
 
     dtype: Literal["float32", "float16", "int8"] = setting("float16", "in which KV is kept")
-    codec: str = setting("none", f"makes blocks smaller in the folder: {', '.join(CODECS)}")
+    codec: str = setting(
+        "none",
+        f"makes blocks smaller in the folder: {', '.join(CODECS)}; or one, and another for some "
+        "layers: int8,int4:12-29",
+    )
     tenant: str = setting("", "whose; other tenants' blocks are never found", secret=True)
     eviction: str = setting("lru", f"policy of memory: {', '.join(eviction.POLICIES)}")
     write: str = setting(
@@ -139,13 +144,13 @@ class UnifiedTierConfig(BaseModel):
 
     def _problems(self) -> list[str]:
         problems = [f"{name}={getattr(self, name)}: {why}" for name, why in self._broken_rules()]
-        for kind, name, known in (
-            ("codec", self.codec, CODECS),
-            ("eviction policy", self.eviction, eviction.POLICIES),
-            ("write policy", self.write, write_policy.WRITE_POLICIES),
+        for check in (
+            partial(compression.parse, self.codec),
+            partial(pick, "eviction policy", self.eviction, eviction.POLICIES),
+            partial(pick, "write policy", self.write, write_policy.WRITE_POLICIES),
         ):
             try:
-                pick(kind, name, known)
+                check()
             except UsageError as error:
                 problems += error.problems
         problems += self._network_problems()

@@ -55,6 +55,16 @@ def test_every_scored_token_counts_and_rates_are_measured(found):
     assert found.k.dtype == np.float16
 
 
+def test_prefixes_by_the_fast_pass_are_judged_alike(tmp_path, monkeypatch):
+    monkeypatch.setattr(codec_quality, "text_ids", lambda model, n, text: ids(n))
+    plan = QualityPlan(1, 64, 24, 0, 0, fast_prefix=True)
+    codecs = ["lossless", "int8", "int4-hadamard", "int8,int4-hadamard:1"]
+    found = codec_quality.measure(write_model(tmp_path), tmp_path, plan, codecs)
+    lossless, int8, int4, mixed = (one.kl.mean() for one in found.damages)
+    assert lossless == 0 < int8 < mixed < int4
+    assert found.damages[0].kl.size == 24
+
+
 def test_prefixes_that_are_no_blocks_and_short_texts_are_refused(tmp_path, monkeypatch):
     path = write_model(tmp_path)
     with pytest.raises(UsageError, match="prefix_tokens=65 must be whole blocks of 64"):

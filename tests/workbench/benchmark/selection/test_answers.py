@@ -41,6 +41,18 @@ def test_the_mean_has_an_interval_and_few_tokens_a_wide_one():
     assert one.low == one.median == one.high
 
 
+def test_two_means_are_compared_on_the_same_tokens():
+    kl = np.random.default_rng(1).exponential(0.01, 200)
+    one, double = (Distance(values, kl < 1, kl) for values in (kl, 2 * kl))
+    found = double.kl_over(one)
+    assert found.low == pytest.approx(2)
+    assert found.high == pytest.approx(2)
+    noise = Distance(kl[::-1], kl < 1, kl).kl_over(one)
+    assert noise.median == pytest.approx(1)
+    assert noise.low < 0.95
+    assert noise.high > 1.05
+
+
 def test_texts_are_joined_token_by_token():
     part = distance(of([3, 1], [1, 1]), of([1, 1], [1, 3]))
     whole = joined([part, part])

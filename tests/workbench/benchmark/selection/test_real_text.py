@@ -7,6 +7,7 @@ import pytest
 
 from tests.workbench.inference.tiny_models import cache_for, ids, write_model
 from workbench.benchmark.selection import real_text
+from workbench.datasets.text import embedded_text
 from workbench.errors import UsageError
 from workbench.inference.llama import LlamaModel
 from workbench.inference.model_file import model_file
@@ -18,6 +19,15 @@ def test_stretches_are_long_enough_and_differ():
     assert len(first) == len(second) == 300
     assert first != second
     assert real_text.token_ids(path, 100, 0) == first[:100]
+
+
+def test_stretches_follow_each_other():
+    parts = [real_text.stretch_text(number) for number in range(real_text.STRETCHES)]
+    whole = embedded_text()
+    assert whole.startswith("".join(parts))
+    assert len(whole) - len("".join(parts)) < real_text.STRETCHES
+    with pytest.raises(UsageError, match="stretch=-1"):
+        real_text.stretch_text(-1)
 
 
 def test_a_stretch_that_is_not_there_or_too_short_is_refused():

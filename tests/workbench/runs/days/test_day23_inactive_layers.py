@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from workbench.benchmark.selection import real_text
 from workbench.benchmark.selection.ways import BY_NEED, EVERYTHING, RULES, Way
 from workbench.errors import UsageError
 from workbench.inference.model_file import model_file
@@ -34,6 +35,22 @@ def test_every_preset_is_a_plan_that_can_be_judged(preset):
     assert len(set(ways)) == len(ways)
     assert set(plan.rules) <= set(RULES)
     assert plan.needs.recent_tokens == plan.recent_tokens
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_scores_and_restores_whole_blocks(preset):
+    plan = plan_of(preset)
+    assert plan.scored_prefix % 64 == plan.restored_tokens % 64 == 0
+    assert 0 < plan.restored_tokens <= plan.context_tokens
+    # Ten groups of the model's thirty layers; all of them would be the uniform choice.
+    assert list(plan.coarse_groups) == sorted(set(plan.coarse_groups) & set(range(1, 10)))
+    assert plan.coarse.quality.exact == (preset != "tiny")
+
+
+def test_what_is_scored_is_not_what_needs_are_measured_on():
+    text = plan_of("tiny").scored_text
+    assert text not in real_text.stretch_text(CALIBRATION)
+    assert text == real_text.stretch_text(1)
 
 
 def test_the_claim_is_judged_at_4096_tokens_and_by_every_rule():

@@ -52,6 +52,9 @@ OTHERS = {
     "fields that lie differently": BlockKeys(LAYOUT, fingerprint=b"lmode", tenant=b"secre"),
     "tenant": BlockKeys(LAYOUT, fingerprint=b"model", codec=3),
     "codec": BlockKeys(LAYOUT, fingerprint=b"model", tenant=b"secret"),
+    "layers' codecs": BlockKeys(
+        LAYOUT, fingerprint=b"model", tenant=b"secret", codec=3, layer_codecs=bytes(10)
+    ),
     "block size": BlockKeys(
         replace(LAYOUT, block_tokens=8), fingerprint=b"model", tenant=b"secret", codec=3
     ),

@@ -120,9 +120,17 @@ def frames_in(memory):
     return [memory[HALVES.frame_slice(frame)] for frame in range(HALVES.n_frames)]
 
 
+MIXED = "int8,int4:1-2,int8+zstd:4"
+
+
+def attributes_of(codec):
+    number, layers = compression.identity(codec, HALVES.geometry.layers)
+    keys = BlockKeys(HALVES, fingerprint=b"toy", codec=number, layer_codecs=layers)
+    return keys.attributes
+
+
 def coded(ssd, codec):
-    keys = BlockKeys(HALVES, fingerprint=b"toy", codec=compression.CODECS[codec].id)
-    return ColdTier(ssd, HALVES, keys.attributes, codec)
+    return ColdTier(ssd, HALVES, attributes_of(codec), codec)
 
 
 def read(cold, keys):
@@ -147,7 +155,7 @@ def rows_of(memory):
     return np.concatenate(sides)
 
 
-@pytest.mark.parametrize("codec", [name for name in compression.CODECS if name != "none"])
+@pytest.mark.parametrize("codec", [*(name for name in compression.CODECS if name != "none"), MIXED])
 def test_blocks_come_back_through_a_codec_in_batches(store, codec):
     ssd, _, _ = store
     keys = [bytes([number, 0]) * 16 for number in range(0, 50, 2)]
@@ -165,24 +173,28 @@ def test_blocks_come_back_through_a_codec_in_batches(store, codec):
         assert cold.undecoded == 0
 
 
-def test_one_codecs_blocks_are_not_anothers(store):
+@pytest.mark.parametrize(
+    ("name", "foreign"),
+    [("int8", "int4"), (MIXED, "int8"), ("int8", MIXED), (MIXED, "int8,int4:1-2,int8+zstd:3")],
+)
+def test_one_codecs_blocks_are_not_anothers(store, name, foreign):
     ssd, _, _ = store
-    with coded(ssd, "int8") as cold, coded(ssd, "int4") as other:
+    with coded(ssd, name) as cold, coded(ssd, foreign) as other:
         cold.put([(LATER, frames_in(halves()))])
         assert read(other, [LATER])[0] == [False] * 3
         assert read(cold, [LATER])[0] == [True] * 3
         assert other.undecoded == 0
 
 
+@pytest.mark.parametrize("codec", ["int8+zstd", MIXED])
 @pytest.mark.parametrize("payload", [b"", bytes(100), bytes(range(256)) * 40])
-def test_what_cannot_be_decoded_is_a_miss_is_counted_and_goes(store, payload):
+def test_what_cannot_be_decoded_is_a_miss_is_counted_and_goes(store, payload, codec):
     ssd, _, _ = store
-    with coded(ssd, "int8+zstd") as cold:
+    with coded(ssd, codec) as cold:
         cold.put([(LATER, frames_in(halves()))])
         wrong = frame_key(LATER, 1)
-        codec = compression.CODECS["int8+zstd"].id
         ssd.delete(wrong)
-        ssd.put(wrong, payload, BlockKeys(HALVES, fingerprint=b"toy", codec=codec).attributes)
+        ssd.put(wrong, payload, attributes_of(codec))
         assert read(cold, [LATER])[0] == [True, False, True]
         assert cold.undecoded == 1
         assert not cold.contains(LATER)

@@ -56,3 +56,17 @@ def test_a_codec_that_is_unknown_or_cannot_code_what_is_kept_is_refused():
         CacheConfig(floats, 1 << 20, codec="int4")
     assert CacheConfig(floats, 1 << 20).codec_id == 0
     assert CacheConfig(KVGeometry(1, 1, 8, "float16"), 1 << 20, codec="int8").codec_id == 2
+
+
+def test_some_layers_may_have_another_codec():
+    halves = KVGeometry(4, 1, 8, "float16")
+    mixed = CacheConfig(halves, 1 << 20, codec="int8,int4:2-3")
+    assert (mixed.codec_id, mixed.layer_codecs) == (16, bytes([2, 0, 2, 0, 4, 0, 4, 0]))
+    assert CacheConfig(halves, 1 << 20, codec="int4,int8:0-3").codec_id == 2
+    assert CacheConfig(halves, 1 << 20, codec="int8").layer_codecs == b""
+    with pytest.raises(UsageError) as told:
+        CacheConfig(halves, 0, codec="int8,int4:4,int5:1")
+    assert any("unknown codec 'int5'" in problem for problem in told.value.problems)
+    with pytest.raises(UsageError, match="layer 4: the model has layers 0 to 3") as told:
+        CacheConfig(halves, 0, codec="int8,int4:4")
+    assert len(told.value.problems) == 2

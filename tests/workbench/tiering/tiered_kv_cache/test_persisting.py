@@ -50,6 +50,15 @@ def test_it_survives_a_power_loss():
         assert cache.load(IDS).wait() == len(IDS)
 
 
+def test_what_is_on_its_way_is_not_written_twice():
+    n_blocks = -(-len(IDS) // SIZE)
+    for _ in range(5):  # the writer has got on more or less by the time
+        with cache_on(sim_disk()) as (cache, _), cache.sequence() as sequence:
+            append(sequence, IDS)
+            assert sequence.persist()
+            assert cache.stats().ssd_written_bytes == n_blocks * cache.layout.block_bytes
+
+
 @pytest.mark.parametrize("cut", [5, 6, 8])
 def test_a_part_of_a_sealed_block_is_persisted_too(cut):
     disk = sim_disk()
@@ -98,7 +107,11 @@ def test_a_block_that_is_lost_cannot_be_persisted():
         assert not sequence.persist()
 
 
-@pytest.mark.parametrize("codec", ["lossless", "int8", "int8-channel", "int4", "int8+zstd"])
+ERRORS = {"lossless": 0.0, "int4": 0.6, "int8,int4:1-2,lossless:4": 0.6}
+CODECS = ["lossless", "int8", "int8-channel", "int4", "int8+zstd", "int8,int4:1-2,lossless:4"]
+
+
+@pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("n_tokens", [3, 8, 30])
 def test_a_sequence_is_resumed_through_a_codec(codec, n_tokens):
     disk = sim_disk()
@@ -113,9 +126,31 @@ def test_a_sequence_is_resumed_through_a_codec(codec, n_tokens):
         for layer in range(LAYERS):
             for got, side in zip(load.sequence.gather(layer, 0, n_tokens), (k, v), strict=True):
                 error = np.abs(got - side[:, layer]).max()
-                assert error <= {"lossless": 0.0, "int4": 0.6}.get(codec, 0.04)
+                assert error <= ERRORS.get(codec, 0.04)
         assert cache.stats().cold_frames_undecoded == 0
         assert cache.stats().ssd_read_bytes > 0
+
+
+def resumed(codec):
+    """Return what every layer of a persisted sequence holds once it went through a codec."""
+    disk = sim_disk()
+    with cache_on(disk, config(codec=codec)) as (cache, _), cache.sequence() as sequence:
+        append(sequence, IDS)
+        assert sequence.persist()
+    with cache_on(disk.reopened(), config(codec=codec)) as (cache, _):
+        load = cache.load(IDS)
+        assert load.wait() == len(IDS)
+        return [load.sequence.gather(layer, 0, len(IDS)) for layer in range(LAYERS)]
+
+
+def test_each_layer_comes_back_as_through_its_codec_alone():
+    said = ["int8", "int4", "int4", "int8", "none"]
+    mixed = resumed("int8,int4:1-2,none:4")
+    alone = {name: resumed(name) for name in set(said)}
+    for layer, name in enumerate(said):
+        for got, wanted in zip(mixed[layer], alone[name][layer], strict=True):
+            np.testing.assert_array_equal(got, wanted)
+    assert (alone["int4"][1][0] != alone["int8"][1][0]).any()
 
 
 def test_another_codecs_blocks_are_not_found():
@@ -125,3 +160,17 @@ def test_another_codecs_blocks_are_not_found():
         assert sequence.persist()
     with cache_on(disk.reopened(), config()) as (cache, _):
         assert cache.load(IDS).wait() == 0
+
+
+@pytest.mark.parametrize("other", ["int8,int4:2-3", "int8", "int4", "none", "int4,int8:1"])
+def test_what_was_written_by_another_map_is_not_found(other):
+    disk = sim_disk()
+    mine = config(codec="int8,int4:1")
+    with cache_on(disk, mine) as (cache, _), cache.sequence() as sequence:
+        append(sequence, IDS)
+        assert sequence.persist()
+    with cache_on(disk.reopened(), config(codec=other)) as (cache, _):
+        assert cache.load(IDS).wait() == 0
+        assert cache.stats().cold_frames_undecoded == 0
+    with cache_on(disk.reopened(), config(codec="int8, int4:1-1")) as (cache, _):
+        assert cache.load(IDS).wait() == len(IDS)

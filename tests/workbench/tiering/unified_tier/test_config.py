@@ -51,6 +51,20 @@ def test_what_does_not_go_together_is_refused(settings):
     assert problems(**settings)
 
 
+def test_some_layers_may_have_another_codec(tmp_path):
+    said = "int8,int4-hadamard:12-20,none:0"
+    (tmp_path / "tiers.toml").write_text(f'codec = "{said}"\n')
+    in_environment = UnifiedTierConfig.from_environment({"WORKBENCH_TIER_CODEC": said})
+    assert UnifiedTierConfig.from_toml(tmp_path / "tiers.toml") == in_environment
+    assert in_environment.codec == said
+    found = problems(codec="int8,int3:1,int4:x", eviction="lur")
+    assert [one.split(";")[0] for one in found[:2]] == [
+        "unknown codec 'int3'",
+        "codec part 'int4:x' cannot be read",
+    ]
+    assert len(found) == 3
+
+
 def test_secrets_are_in_no_text(tmp_path):
     config = UnifiedTierConfig(ssd_folder=tmp_path, **SECRETS)
     assert config.network_url == SECRETS["network_url"]

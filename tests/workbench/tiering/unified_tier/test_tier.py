@@ -78,7 +78,7 @@ def test_tenants_of_a_plain_folder_find_their_own_blocks_only(model, tmp_path, m
 def test_a_codec_makes_the_folders_blocks_smaller_and_they_are_found_again(model, tmp_path):
     token_ids, written = list(range(64)), {}
     k = np.ones((64, *model_shape(model)), np.float16)
-    for codec in ("none", "int8"):
+    for codec in ("none", "int8", "int8,int4:1"):
         options = on_disk(tmp_path / codec, codec=codec)
         with serving(model, **options) as tiers, tiers.cache.sequence() as sequence:
             sequence.append(token_ids, k, k)
@@ -87,7 +87,16 @@ def test_a_codec_makes_the_folders_blocks_smaller_and_they_are_found_again(model
         with serving(model, **options) as tiers, tiers.cache.load(token_ids) as load:
             assert load.wait() == 64
             np.testing.assert_allclose(load.sequence.gather(0, 0, 64)[0], 1, rtol=0.01)
-    assert written["int8"] < written["none"]
+    assert written["int8,int4:1"] < written["int8"] < written["none"]
+
+
+def test_a_codec_of_layers_that_are_not_there_is_refused(model, tmp_path):
+    options = on_disk(tmp_path, codec="int8,int4:1-99")
+    with (
+        pytest.raises(UsageError, match="'int4' cannot be of layers 1-99"),
+        serving(model, **options),
+    ):
+        pass
 
 
 def test_a_server_that_is_not_there_is_only_misses(model, tmp_path):
