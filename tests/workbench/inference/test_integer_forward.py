@@ -96,7 +96,7 @@ def test_cold_blocks_as_stored_give_the_bits_of_decoded_ones(codec, exact, tmp_p
 
     def run(model, folder, attend_stored):
         layout = {"block_tokens": 16, "frame_layers": 1, "codec": codec}
-        layout["attend_stored"] = attend_stored
+        layout |= {"attend_stored": attend_stored, "write_wait_s": 30.0}
         few = CacheConfig(model.kv_geometry("float16"), 4 * 4 * 4096, **layout)
         with SsdTier.open(folder, settings) as ssd, TieredKVCache(few, ssd) as cache:
             model.use_cache(cache.layout)
