@@ -3,7 +3,8 @@
 Follows: QuaRot (arXiv 2404.00456) and llama.cpp's rotation before KV quantisation: a few large
 values of a head are spread over all of them, so that 4 bits are shared out better. The matrix
 divided by the root of its size is its own inverse.
-Leaves out: rotating queries instead of rotating keys back; attention reads float16 as ever.
+Leaves out: rotating queries instead of rotating keys back, which would round otherwise; attention
+rotates tiles of stored numbers back itself (kv_tile_int4.py).
 """
 
 from __future__ import annotations

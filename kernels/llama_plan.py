@@ -88,7 +88,7 @@ PLAN = np.dtype(
         ("scratch", np.int64),  # a share of scratch_stride bytes for each thread
         ("scratch_stride", np.int64),
         # The run of cached blocks that is attended to.
-        ("kv_dtype", np.int64),
+        ("run_dtype", np.int64),  # of kv_tile.py
         ("run_memory", np.int64),
         ("run_row_bytes", np.int64),
         ("run_slots", np.int64),

@@ -103,7 +103,7 @@ def _queries(plan):
 
 @njit(cache=True, nogil=True)
 def _heads(plan):
-    return Heads(plan.query_heads, plan.kv_heads, plan.head_dim, plan.kv_dtype)
+    return Heads(plan.query_heads, plan.kv_heads, plan.head_dim, plan.run_dtype)
 
 
 @njit(cache=True, nogil=True)
@@ -158,7 +158,7 @@ def attend(plan, thread):
             plan.query_heads,
             plan.kv_heads,
             plan.head_dim,
-            plan.kv_dtype,
+            plan.run_dtype,
             plan.run_memory,
             plan.run_row_bytes,
             plan.run_slots,

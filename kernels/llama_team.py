@@ -81,7 +81,7 @@ def take_part(plans, layers, jobs, thread, step, layer):
 
 
 @njit(cache=True, nogil=True)
-def set_run(plans, memory, slots, places, span):
+def set_run(plans, memory, slots, places, dtype, span):
     """Say which run of cached blocks `ATTEND` or `PASS` is about.
 
     Parameters
@@ -89,10 +89,12 @@ def set_run(plans, memory, slots, places, span):
     memory : uint8[n_slots, row_bytes]
     slots : int64[n_blocks]
     places : tuple   byte offsets of K, V and their scales within a row; `PASS` has its own
+    dtype : int      how the run's keys and values are kept (kv_tile.py)
     span : tuple     position of the run's first token, tokens in it
     """
     plan = plans[0]
     plan.run_memory, plan.run_row_bytes = memory.ctypes.data, memory.shape[1]
     plan.run_slots = slots.ctypes.data
     plan.run_k, plan.run_v, plan.run_k_scales, plan.run_v_scales = places
+    plan.run_dtype = dtype
     plan.run_position, plan.run_tokens = span

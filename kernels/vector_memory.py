@@ -71,17 +71,22 @@ def load_halves(typing_context, address):
 
     def generate(context, builder, signature, arguments):
         bits = _load(builder, arguments[0], ir.VectorType(_I16, LANES))
-        if has_instruction():
-            return _extend(builder, bits)
-        one = types.float32(types.uint16)
-        values = ir.Constant(_FLOATS, ir.Undefined)
-        for lane in (ir.Constant(_I32, number) for number in range(LANES)):
-            bit = [builder.extract_element(bits, lane)]
-            value = context.compile_internal(builder, _half_to_float_twin, one, bit)
-            values = builder.insert_element(values, value, lane)
-        return values
+        return _widened_halves(context, builder, bits)
 
     return Float8(types.intp), generate
+
+
+def _widened_halves(context: Any, builder: ir.IRBuilder, bits: ir.Value) -> ir.Value:
+    """Return the bits of eight float16 as eight float32."""
+    if has_instruction():
+        return _extend(builder, bits)
+    one = types.float32(types.uint16)
+    values = ir.Constant(_FLOATS, ir.Undefined)
+    for lane in (ir.Constant(_I32, number) for number in range(LANES)):
+        bit = [builder.extract_element(bits, lane)]
+        value = context.compile_internal(builder, _half_to_float_twin, one, bit)
+        values = builder.insert_element(values, value, lane)
+    return values
 
 
 def _half_splat_twin(address: int) -> np.ndarray:
@@ -183,6 +188,21 @@ def _as_halves(context: Any, builder: ir.IRBuilder, values: ir.Value) -> ir.Valu
         half = context.compile_internal(builder, _float_to_half_twin, one, value)
         bits = builder.insert_element(bits, half, lane)
     return bits
+
+
+def _rounded_twin(values: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return values.astype(np.float16).astype(np.float32)
+
+
+@_with_twin(_rounded_twin)
+def rounded_to_half(typing_context, values):
+    """Return eight float32, each rounded to the nearest that float16 has."""
+
+    def generate(context, builder, signature, arguments):
+        return _widened_halves(context, builder, _as_halves(context, builder, arguments[0]))
+
+    return Float8(Float8), generate
 
 
 def _halves_line_twin(address: int, *vectors: np.ndarray) -> None:

@@ -88,9 +88,10 @@ def butterfly(typing_context, values):
         for distance in (1, 2, 4):
             others = ir.Constant(_INTS, [lane ^ distance for lane in range(LANES)])
             swapped = builder.shuffle_vector(values, values, others)
-            sums, differences = builder.fadd(values, swapped), builder.fsub(swapped, values)
-            picked = [lane + LANES * bool(lane & distance) for lane in range(LANES)]
-            values = builder.shuffle_vector(sums, differences, ir.Constant(_INTS, picked))
+            # A product with 1 or -1 is exact: sums and differences in one instruction.
+            signs = [-1.0 if lane & distance else 1.0 for lane in range(LANES)]
+            parts = [values, ir.Constant(_FLOATS, signs), swapped]
+            values = _call(builder, f"llvm.fma.v{LANES}f32", _FLOATS, parts)
         return values
 
     return Float8(Float8), generate

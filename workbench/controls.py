@@ -25,7 +25,7 @@ def explore(
     ----------
     show : callable          called with one keyword a control; measures and displays
     choices : mapping        control name -> the values it offers
-    chosen : mapping         control name -> the value shown now; must be among its choices
+    chosen : mapping         control name -> the value shown now; offered, too, if it is no choice
     interactive : bool       True in a live front end; else the chosen values replace the controls
 
     Cost    one call of ``show`` now, one more each time the button is pressed.
@@ -103,6 +103,13 @@ def _pickers(
     import ipywidgets
 
     return {
-        name: ipywidgets.Dropdown(options=list(values), value=chosen[name], description=name)
+        name: ipywidgets.Dropdown(
+            options=_offered(values, chosen[name]), value=chosen[name], description=name
+        )
         for name, values in choices.items()
     }
+
+
+def _offered(values: Sequence[object], now: object) -> list[object]:
+    """Return the values to choose from; one that was typed into the parameters cell comes first."""
+    return list(values) if now in values else [now, *values]

@@ -4,6 +4,7 @@ import numpy as np
 
 from kernels import matrix, team
 from kernels.attention import ATTEND, scratch_floats
+from kernels.kv_tile import FLOAT32
 from kernels.llama_plan import blank_layers, blank_plan
 
 EMBEDDING, INNER, HEADS, KV_HEADS, DIM, VOCAB, LAYERS = 40, 24, 4, 2, 8, 30, 2
@@ -123,7 +124,8 @@ class Toy:
         sides[0, : self.n_tokens] = self.buffers["keys"]
         sides[1, : self.n_tokens] = self.buffers["values"]
         memory = self.cache[layer].view(np.uint8)
-        return memory, self.slots, (0, 4 * 64 * KV_HEADS * DIM, 0, 0), (0, self.n_tokens)
+        places = 0, 4 * 64 * KV_HEADS * DIM, 0, 0
+        return memory, self.slots, places, FLOAT32, (0, self.n_tokens)
 
     def expected(self, hidden):
         """Return the hidden values behind all layers, and the logits, in float64."""

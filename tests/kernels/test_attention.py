@@ -1,11 +1,12 @@
-"""Attention: bits that depend on nothing but the tokens; what is masked; refusals."""
+"""Attention: bits that depend on nothing but the tokens, however kept; what is masked."""
 
 import numpy as np
 import pytest
 
-from kernels import attention
-from kernels.attention import KERNEL, Cache, Queries, Share, scratch_floats
-from kernels.kv_tile import Heads, Run
+from kernels import attention, block_widen
+from kernels.attention import Queries, Share, scratch_floats
+from kernels.attention_record import Cache, make_cache
+from kernels.kv_tile import FLOAT16, STORED_INT4, STORED_INT8, STORED_ROTATED, Heads, Run
 from kernels.matvec import address_of
 
 BLOCK = 24
@@ -16,14 +17,7 @@ def cached(dtype, n_tokens, seed=0):
     rng = np.random.default_rng(seed)
     n_blocks = -(-n_tokens // BLOCK)
     cache = Cache(dtype, 2, BLOCK, n_tokens)
-    v, k_scales, _, end = attention._parts(cache, 16)
-    memory = rng.integers(0, 256, (n_blocks, end), dtype=np.uint8)
-    if dtype == 2:
-        scales = rng.random((n_blocks, (end - k_scales) // 2)) / 64
-        memory[:, k_scales:] = scales.astype(np.float16).view(np.uint8)
-    else:
-        values = rng.standard_normal((n_blocks, 2 * v // (4, 2)[dtype]))
-        memory[:] = values.astype((np.float32, np.float16)[dtype]).view(np.uint8)
+    memory = make_cache(rng, cache, 16, n_blocks)[:, : cache.places(16)[-1]].copy()
     queries = rng.standard_normal((3, 6, 16), dtype=np.float32)
     return queries, memory, np.arange(n_blocks), cache
 
@@ -46,7 +40,7 @@ class Batch:
         scratch = np.zeros(scratch_floats(self.heads.dim), np.float32)
         last_head = self.heads.query if last_head is None else last_head
         part = Share(first_token, step, first_head, last_head, address_of(scratch))
-        offsets = 0, *attention._parts(self.cache, self.heads.dim)[:3]
+        offsets = self.cache.places(self.heads.dim)[:4]
         place = address_of(memory), memory.shape[1], address_of(slots)
         run = Run(*place, *offsets, BLOCK, position, n_tokens)
         attention.attend(self.queries, self.heads, run, part)
@@ -56,7 +50,7 @@ class Batch:
         return self.out
 
 
-@pytest.mark.parametrize("dtype", [0, 1, 2])
+@pytest.mark.parametrize("dtype", range(6))
 def test_where_runs_are_cut_changes_no_bit(dtype):
     queries, memory, slots, cache = cached(dtype, 70)
     whole = Batch(queries, cache)
@@ -69,8 +63,9 @@ def test_where_runs_are_cut_changes_no_bit(dtype):
     np.testing.assert_array_equal(cut.finish(), whole.finish())
 
 
-def test_batches_and_threads_change_no_bit():
-    queries, memory, slots, cache = cached(1, 70)
+@pytest.mark.parametrize("dtype", [1, 4, 5])
+def test_batches_and_threads_change_no_bit(dtype):
+    queries, memory, slots, cache = cached(dtype, 70)
     whole = Batch(queries, cache)
     whole.attend(memory, slots, 0, 70)
     expected = whole.finish()
@@ -116,15 +111,18 @@ def test_one_key_is_taken_whole():
     np.testing.assert_allclose(batch.finish()[0], np.repeat(values, 3, axis=0), rtol=1e-6)
 
 
-def test_refusals_name_what_is_wrong():
-    tiles = KERNEL.variants["njit_tiles"]
-    queries, memory, slots, cache = cached(0, 30)
-    out = np.zeros_like(queries)
-    with pytest.raises(ValueError, match="queries is float64"):
-        tiles(queries.astype(np.float64), memory, slots, cache, out)
-    with pytest.raises(ValueError, match="multiple of kv heads"):
-        tiles(queries[:, :5].copy(), memory, slots, cache, out[:, :5].copy())
-    with pytest.raises(ValueError, match="does not fit memory"):
-        tiles(queries, memory[:, :-1].copy(), slots, cache, out)
-    with pytest.raises(ValueError, match="slots reach from 0 to 2 of 2"):
-        tiles(queries, memory, slots * 2, cache, out)
+@pytest.mark.parametrize("dtype", [STORED_INT8, STORED_INT4, STORED_ROTATED])
+def test_what_a_codec_stored_gives_the_bits_of_what_it_decodes(dtype):
+    queries, memory, slots, cache = cached(dtype, 70)
+    stored = Batch(queries, cache)
+    stored.attend(memory, slots, 0, 70)
+    halves = cache._replace(dtype=FLOAT16)
+    decoded = np.zeros((len(memory), halves.places(16)[-1]), np.uint8)
+    places = np.array(cache.places(16)[:4], np.int64)
+    for row, one in zip(memory, decoded, strict=True):
+        sides = np.zeros((2, BLOCK, 2, 16), np.float32)
+        block_widen.reference(*sides, row, places, dtype, BLOCK)
+        one[:] = sides.astype(np.float16).ravel().view(np.uint8)
+    plain = Batch(queries, halves)
+    plain.attend(decoded, slots, 0, 70)
+    np.testing.assert_array_equal(stored.finish(), plain.finish())

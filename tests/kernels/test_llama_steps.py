@@ -14,7 +14,7 @@ def test_the_steps_together_are_the_model():
     for number in range(LAYERS):
         layer = toy.records[number]
         llama_steps.project(plan, layer, 0)
-        memory, slots, places, span = toy.keep(number)
+        memory, slots, places, plan.run_dtype, span = toy.keep(number)
         plan.run_memory, plan.run_row_bytes = memory.ctypes.data, memory.shape[1]
         plan.run_slots, plan.run_tokens = slots.ctypes.data, span[1]
         plan.run_k, plan.run_v = places[:2]

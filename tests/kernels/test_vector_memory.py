@@ -104,3 +104,27 @@ def test_nibbles_are_widened_and_floats_narrowed_to_the_nearest_half(seed):
     low = (source & 15).astype(np.float32)
     np.testing.assert_array_equal(out, [low, source >> 4])
     np.testing.assert_array_equal(halves.view(np.float16), (low / np.float32(3)).astype(np.float16))
+
+
+@njit
+def rounded(source, to):
+    m.store(to, m.rounded_to_half(m.load(source)))
+
+
+def test_values_are_rounded_as_float16_has_them():
+    rng = np.random.default_rng(0)
+    values = np.concatenate(
+        [
+            (rng.standard_normal(400) * 10.0 ** rng.integers(-9, 6, 400)).astype(np.float32),
+            np.array([np.nan, np.inf, -np.inf, 0, -0.0, 65_519, 65_520, 2**-25], np.float32),
+            rng.integers(0, 2**32, 400, dtype=np.uint32).view(np.float32),
+        ]
+    )
+    out = np.zeros(8, np.float32)
+    for at in range(0, values.size, 8):
+        eight = values[at : at + 8].copy()
+        rounded(eight.ctypes.data, out.ctypes.data)
+        with np.errstate(over="ignore", invalid="ignore"):
+            expected = eight.astype(np.float16).astype(np.float32)
+        np.testing.assert_array_equal(out, expected)
+        np.testing.assert_array_equal(np.signbit(out), np.signbit(expected))

@@ -74,12 +74,14 @@ def lab_environment(folder: Path, proxy_url: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def lab(tmp_path: Path, proxy: tuple[str, list[str]]) -> Iterator[RunningLab]:
-    """Run `workbench lab day01` for one test."""
+def lab(
+    request: pytest.FixtureRequest, tmp_path: Path, proxy: tuple[str, list[str]]
+) -> Iterator[RunningLab]:
+    """Run `workbench lab` for one test, on the day that it asks for, else on Day 1."""
     workbench = Path(sys.executable).with_name("workbench")
     with (tmp_path / "lab.log").open("w") as log:
         process = subprocess.Popen(
-            [workbench, "lab", "day01", "--no-browser", "--json"],
+            [workbench, "lab", getattr(request, "param", "day01"), "--no-browser", "--json"],
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,

@@ -1,16 +1,20 @@
-"""Day 1 in JupyterLab, as a person runs it: to the bottom, every chart drawn, nothing sent out."""
+"""Days in JupyterLab, as a person uses them: run, every chart drawn, controls that answer."""
 
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from workbench import datasets, paths
+from workbench.benchmark.network.fleet_cost import FleetCost
+from workbench.runs.days.day24_network_tier import Day24Params
 
 NOTEBOOK = paths.notebooks() / "day01_baseline.ipynb"
+DAY24 = paths.notebooks() / "day24_network_tier.ipynb"
 RUN_LIMIT_MS = 300_000
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
@@ -18,6 +22,13 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 ALL_CELLS_RAN = """() => {
     const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')];
     return prompts.length > 0 && prompts.every(p => /^\\[\\d+\\]:$/.test(p.innerText.trim()));
+}"""
+
+KERNEL_STAYS_IDLE = """() => {
+    const shown = document.querySelector('.jp-Notebook-ExecutionIndicator');
+    const idle = shown?.dataset.status === 'idle';
+    window.idleSince = idle ? (window.idleSince ?? Date.now()) : undefined;
+    return idle && Date.now() - window.idleSince > 3000;
 }"""
 
 
@@ -104,3 +115,63 @@ def measure_another_block_size(page: Any) -> None:
     controls.get_by_role("button", name="Measure").click()
     controls.locator("table").first.wait_for(timeout=RUN_LIMIT_MS)
     assert controls.locator("table").first.locator("tbody tr").first.inner_text().startswith("64")
+
+
+def settle(page: Any) -> None:
+    """Wait until the kernel stays idle: it reconnects once and drops what it was asked."""
+    page.wait_for_function(KERNEL_STAYS_IDLE, polling=200, timeout=60_000)
+
+
+def run_cell(page: Any, source: str) -> Any:
+    """Run the one code cell whose source has these words, and return it once it has ended."""
+    cell = page.locator(".jp-CodeCell").filter(has=page.locator(".jp-InputArea", has_text=source))
+    prompt = cell.locator(".jp-InputPrompt")
+    prompt.click()  # what is clicked there is selected, and the keyboard is not in its editor
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run Selected Cell and Do not Advance").click()
+    prompt.filter(has_text=re.compile(r"\[\d+\]:")).wait_for(timeout=RUN_LIMIT_MS)
+    assert cell.locator('[data-mime-type="application/vnd.jupyter.error"]').count() == 0
+    return cell
+
+
+def found_locally(table: Any) -> str:
+    """Return what machines without a server find, as a fleet's table says it."""
+    lines = [line.split("\t") for line in table.inner_text().splitlines()]
+    return next(line[2].strip() for line in lines if line[0].strip() == "no server")
+
+
+@pytest.mark.parametrize("lab", ["day24"], indirect=True)
+def test_day_24_s_fleet_is_changed_by_its_controls(lab, watched: Watched) -> None:
+    for name in ("smollm2-135m", "mooncake-conversation"):
+        datasets.path(name)
+    before, page = DAY24.read_bytes(), watched.page
+    choose_tiny(page, open_notebook(page, lab.url))
+    settle(page)
+    # What the fleet's cell needs of the cells before it; processes and faults it does not.
+    needed = (
+        "preset: str",
+        "d = day.open",
+        "tier_sweep.measure",
+        "network_hit.measure",
+        "codec_ratios",
+    )
+    for source in needed:
+        run_cell(page, source)
+    cell = run_cell(page, "d.explore")
+
+    controls = cell.locator(".widget-interact")
+    choosers = controls.locator("select")
+    assert [one.input_value() for one in choosers.all()] == ["8", "64", "512"]
+    shown = found_locally(cell.locator(".jp-RenderedHTMLCommon table"))
+    choosers.nth(0).select_option("1")
+    choosers.nth(2).select_option("64")
+    controls.get_by_role("button", name="Measure").click()
+    answer = controls.locator("table")
+    answer.wait_for(timeout=RUN_LIMIT_MS)
+    chosen = Day24Params(preset="tiny", fleet_machines=1, fleet_shared_gib=64)
+    alone = FleetCost(chosen.trace(), chosen.fleet(), {}).table
+    assert found_locally(answer) == alone["found locally"][0] != shown
+    assert watched.hosts() == {"127.0.0.1"}
+    assert lab.wanted_outside == []
+    assert watched.errors == []
+    assert DAY24.read_bytes() == before

@@ -85,6 +85,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     from workbench.report.bench_rows import BenchTable
     from workbench.report.index_page import render_index
     from workbench.report.profile_page import render_profile
+    from workbench.report.sweep_page import render_sweep
+    from workbench.runs.swept import Swept
 
     folder = tmp_path_factory.mktemp("report")
     samples, hostile, profiles = _load("sample_runs"), _load("hostile"), _load("sample_profile")
@@ -100,6 +102,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
         (pages / "empty.html").write_text(render_index([], {}, BenchTable((), ())))
         profile = render_profile(profiles.sample_record(), profiles.sample_profile(), "index.html")
         (pages / "profile.html").write_text(profile)
+        grid = render_sweep(Swept.of(samples.sweep_records()), {}, "index.html")
+        (pages / "sweep.html").write_text(grid)
         os.rename(pages / "run-20261124T050000Z-5eed02.html", pages / "failed.html")
         os.rename(pages / "run-hostile.html", pages / "hostile.html")
     return Report(pages)

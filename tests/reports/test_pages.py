@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 pytestmark = pytest.mark.browser
 
 Open = Callable[..., Any]
-PAGES = ("index", "day01", "failed", "same", "other", "empty", "hostile", "profile")
+PAGES = ("index", "day01", "failed", "same", "other", "empty", "hostile", "profile", "sweep")
 N_CHARTS = 5
 _ALL_CHARTS = (
     "() => [...document.querySelectorAll('[data-chart]')].every(f => f.dataset.chart == '{}')"

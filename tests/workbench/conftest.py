@@ -1,4 +1,4 @@
-"""Fixtures of more than one room: a folder on a real disk, and the skip of tests that need fio."""
+"""Fixtures of more than one room: a real disk, golden outputs, the skip of tests that need fio."""
 
 import os
 import tempfile
@@ -15,6 +15,16 @@ from workbench.tiering.async_io import residency
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("fio") and not fio.available():
         pytest.skip(f"needs fio: {fio.ENABLE}")
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """Return the folder of golden outputs, which lies beside the data mirror."""
+    mirror = os.environ.get("WORKBENCH_DATA_MIRROR") or "../shared/data"
+    folder = Path(paths.root(), mirror).parent / "golden"
+    if not folder.is_dir():
+        pytest.skip("needs the golden outputs: a folder `golden` beside WORKBENCH_DATA_MIRROR's")
+    return folder
 
 
 @pytest.fixture(scope="session")

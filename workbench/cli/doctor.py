@@ -18,7 +18,7 @@ def command(
     ] = None,
     json: JsonFlag = False,
 ) -> None:
-    """Check installation, disk, CPU, browser, fio, fonts and model; exit code 3 if one fails."""
+    """Check installation, disk, sealing, CPU, browser, fonts, model; exit code 3 if one fails."""
     from workbench import paths
     from workbench.runs.doctor import examine
 

@@ -6,11 +6,14 @@ Leaves out: errors, which always go to stderr (cli/__init__.py).
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 
+_WIDE = 1000
 JsonFlag = Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs.")]
 
 
@@ -29,4 +32,6 @@ def print_table(rows: Sequence[Mapping[str, object]], title: str | None = None) 
         table.add_column(name)
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in row.values()))
-    Console().print(table)
+    # Into a file or a pipe rich would print 80 columns, and cut every value to fit.
+    cut = sys.stdout.isatty() or "COLUMNS" in os.environ
+    Console(width=None if cut else _WIDE).print(table)

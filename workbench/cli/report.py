@@ -21,22 +21,34 @@ OutputOption = Annotated[
     Path | None,
     typer.Option("-o", "--output", metavar="PATH", help="A file, or without a target a folder."),
 ]
-AllFlag = Annotated[bool, typer.Option("--all", help="Also a page for each earlier run.")]
+SweepOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="The page of a sweep: its id or label, or a day's last one."),
+]
+AllFlag = Annotated[
+    bool, typer.Option("--all", help="Also a page for each earlier run, or of the sweep's runs.")
+]
 OpenFlag = Annotated[bool, typer.Option("--open", help="Open the page in the browser.")]
 
 
 def command(
     target: TargetArgument = None,
+    sweep: SweepOption = None,
     output: OutputOption = None,
     all_runs: AllFlag = False,
     open_page: OpenFlag = False,
     json: JsonFlag = False,
 ) -> None:
-    """Write the report: an index with every run, and one self-contained page a day."""
+    """Write the report: an index with every run, one self-contained page a day and a sweep."""
     wanted = target or []
-    if len(wanted) > 2 or (wanted and all_runs):
-        raise UsageError("give one DAY or RUN, or RUN_A RUN_B, or --all without any of them")
-    pages = _one_page(wanted, output) if wanted else _everything(output, all_runs)
+    if len(wanted) > 2 or (wanted and (all_runs or sweep is not None)):
+        raise UsageError(
+            "give one DAY or RUN, or RUN_A RUN_B, or --sweep NAME, or --all without any of them"
+        )
+    if sweep is not None:
+        pages = [_sweep(sweep, output, all_runs)]
+    else:
+        pages = _one_page(wanted, output) if wanted else _everything(output, all_runs)
     if json:
         print_json({"pages": [str(page) for page in _shown(pages)]})
     else:
@@ -50,6 +62,14 @@ def _everything(output: Path | None, all_runs: bool) -> list[Path]:
 
     report = build_report(output, every_run=all_runs)
     return [report.index, *report.pages]
+
+
+def _sweep(name: str, output: Path | None, all_runs: bool) -> Path:
+    from workbench.report.build import build_sweep_page
+
+    if output is not None and all_runs:
+        raise UsageError("--all writes pages beside the index; leave -o out, or --all")
+    return build_sweep_page(name, output, every_run=all_runs)
 
 
 def _one_page(wanted: list[str], output: Path | None) -> list[Path]:

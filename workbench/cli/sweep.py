@@ -124,3 +124,5 @@ def _show_runs(records: list[RunRecord], n_wanted: int) -> None:
         )
     if len(groups) > 1:
         print("different machines: their figures are not compared")
+    if records:
+        print(f"report: workbench report --sweep {records[0].sweep}")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from kernels import attention
 from kernels.attention import Queries, Share, scratch_floats
 from kernels.dequantize import dequantize
-from kernels.kv_tile import Heads, Run
+from kernels.kv_tile import FLOAT32, Heads, Run
 from kernels.rms_norm import norm_rows
 from kernels.rope import turn_pairs
 from workbench.errors import UsageError
@@ -32,7 +32,6 @@ from workbench.inference.tensor_names import (
     output_name,
 )
 from workbench.inference.weights import WeightsStats
-from workbench.inference.workspace import KV_DTYPES
 from workbench.tiering.mmap_gguf import ModelMap, Tensor, dequantized
 from workbench.tiering.tiered_kv_cache import BlockLayout, LayerRun
 
@@ -145,13 +144,13 @@ class ExactForward:
         state = np.empty((2, n_tokens, config.heads), np.float32)
         values, peaks, sums, out = map(_address, (queries, state[0], state[1], gathered))
         batch = Queries(values, peaks, sums, out, position, n_tokens)
-        dtype = KV_DTYPES[self._layout.geometry.dtype]
-        heads = Heads(config.heads, config.kv_heads, config.head_dim, dtype)
+        heads = Heads(config.heads, config.kv_heads, config.head_dim, FLOAT32)
         share = Share(0, 1, 0, config.heads, _address(self._scratch))
         attention.begin(batch, heads, 0, n_tokens)
         at = 0
         for run in sequence.runs(layer):
-            attention.attend(batch, heads, _as_kernel_run(run, self._layout, at), share)
+            kept = heads._replace(dtype=run.dtype)
+            attention.attend(batch, kept, _as_kernel_run(run, self._layout, at), share)
             at += run.n_tokens
         attention.finish(batch, heads, 0, n_tokens)
         return gathered.reshape(n_tokens, -1)

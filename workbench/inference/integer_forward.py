@@ -68,7 +68,7 @@ class IntegerForward:
         plan[0].n_threads, plan[0].counters = 1, team.first_line(counters)
         take_part(plan, layers, blank_jobs(), 0, STOP, 0)
         memory, slots = np.zeros((1, 1), np.uint8), np.zeros(1, np.int64)
-        set_run(plan, memory, slots, (0, 0, 0, 0), (0, 0))
+        set_run(plan, memory, slots, (0, 0, 0, 0), 0, (0, 0))
         self._embedding.look_up([0], np.empty((1, self._embedding.width), np.float32))
         for entry in (matrix.PRODUCT, attention.ATTEND):
             entry.address  # noqa: B018 - compiled when it is asked for
@@ -105,12 +105,17 @@ class IntegerForward:
     def _holds_all(self, run: LayerRun, n_tokens: int) -> bool:
         """Tell whether a run of the first layer holds whole blocks of all tokens."""
         assert self._layout is not None
-        return run.n_tokens == n_tokens and run.memory.shape[1] == self._layout.block_bytes
+        is_block = run.memory.shape[1] == self._layout.block_bytes
+        return is_block and run.n_tokens == n_tokens and run.dtype == self._layout.tile_dtype
+
+    def _set_run(self, run: LayerRun, position: int) -> None:
+        """Say which run is attended to next, and where its first token stands."""
+        places, span = tuple(run.places), (position, run.n_tokens)
+        set_run(self._workspace.plan, run.memory, run.slots, places, run.dtype, span)
 
     def _pass_hot(self, run: LayerRun, sequence: KVSequence, keys: Floats, values: Floats) -> None:
         """Pass all layers over the blocks of one run, which hold every layer."""
-        plan = self._workspace.plan
-        set_run(plan, run.memory, run.slots, tuple(run.places), (0, run.n_tokens))
+        self._set_run(run, 0)
         for layer in range(self._n_layers):
             if layer > 0:
                 sequence.store(layer, keys, values)
@@ -132,8 +137,7 @@ class IntegerForward:
                 run = next(runs)
             at = 0
             for one in itertools.chain([run], runs):
-                span = (at, one.n_tokens)
-                set_run(self._workspace.plan, one.memory, one.slots, tuple(one.places), span)
+                self._set_run(one, at)
                 self.team.order(ATTEND, layer)
                 at += one.n_tokens
             self._order(COMPLETE, layer)

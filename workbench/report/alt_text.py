@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from workbench.report.numbers import number, plain_name, quantity, unit_text
+from workbench.report.numbers import claim_text, number, plain_name, quantity, unit_text
 
 
 def of_sweep(points: pl.DataFrame, title: str, x_unit: str, y_unit: str) -> str:
@@ -78,6 +78,36 @@ def of_groups(bars: pl.DataFrame, title: str, unit: str) -> str:
             part += f" down to {_bar(bottom, unit)}"
         parts.append(part)
     return f"{title}. {'; '.join(parts)}."
+
+
+def of_runs(rows: pl.DataFrame, title: str, claim: str) -> str:
+    """Describe a sweep's runs: the lowest and highest ratio, the claim, and runs without a ratio.
+
+    Parameters
+    ----------
+    rows : polars.DataFrame   as `sweep_rows.run_rows` returns, one ratio at least
+    title : str               what the chart shows
+    claim : str               that all runs share, e.g. ``">= 2x"``; or ``""``
+    """
+    measured = rows.filter(pl.col("ratio").is_not_null()).sort("ratio", maintain_order=True)
+    parts = [f"lowest {_run(measured.row(0, named=True))}"]
+    if measured.height > 1:
+        parts.append(f"highest {_run(measured.row(-1, named=True))}")
+    if claim:
+        parts.append(f"the claim is {claim_text(claim)}")
+    rest = rows.filter(pl.col("ratio").is_null())
+    ended = [f"{_place(row)}: {row['state'].lower()}" for row in rest.iter_rows(named=True)]
+    without = f" Without a ratio: {'; '.join(ended)}." if ended else ""
+    n_runs = "1 run" if measured.height == 1 else f"{measured.height:,} runs"
+    return f"{title}: {n_runs}; {'; '.join(parts)}.{without}"
+
+
+def _run(row: Mapping[str, Any]) -> str:
+    return f"{row['text']}, interval {row['span']} ({_place(row)})"
+
+
+def _place(row: Mapping[str, Any]) -> str:
+    return ", ".join(str(row[name]) for name in ("x", "series", "panel") if row[name])
 
 
 def _bar(row: Mapping[str, Any], unit: str) -> str:

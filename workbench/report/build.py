@@ -1,11 +1,12 @@
-"""Write report pages: the index, one page a day, or the page of one run.
+"""Write report pages: the index, one page a day or sweep, or the page of one run.
 
 Follows: every page is published whole or not at all (runs/publish.py).
-Leaves out: what stands on the pages (run_page.py, index_page.py).
+Leaves out: what stands on the pages (run_page.py, sweep_page.py, index_page.py).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,17 +17,19 @@ from workbench.errors import ReportError, UsageError
 from workbench.report.bench_rows import read_benches
 from workbench.report.cells import MAX_PAGE_CHARS
 from workbench.report.compare_page import render_comparison
-from workbench.report.index_page import render_index
+from workbench.report.index_page import SweepLink, render_index
 from workbench.report.profile_page import render_profile
 from workbench.report.run_folder import RunFolder, load
 from workbench.report.run_page import render_run
 from workbench.report.shell import MAX_PAGE_BYTES, moment
-from workbench.runs import registry
+from workbench.report.sweep_page import render_sweep
+from workbench.runs import registry, swept
 from workbench.runs.compare import compare
 from workbench.runs.days import get_day
 from workbench.runs.profile import profile_file
 from workbench.runs.publish import write_atomic
 from workbench.runs.record import COMPLETE, RunRecord
+from workbench.runs.swept import Swept
 
 INDEX = "index.html"
 _LEAST_CHARS = 20_000
@@ -47,7 +50,7 @@ def build_report(output: Path | None = None, *, every_run: bool = False) -> Repo
     ----------
     output : Path      folder for the pages; the runs folder's ``report`` by default
     every_run : bool   also write a page for each run that is not its day's page; each profile
-                       has one anyway
+                       and each sweep has one anyway
 
     Raises
     ------
@@ -69,13 +72,13 @@ def build_report(output: Path | None = None, *, every_run: bool = False) -> Repo
     ]
     written |= {run.run_id: write_run_page(run, run_page_path(run, output)) for run in rest}
     pages = {run_id: path.name for run_id, path in written.items()}
-    for run in listing.records:
-        earlier = run_page_path(run, output)
-        if run.run_id not in pages and earlier.is_file():
-            pages[run.run_id] = earlier.name
+    pages = {**_earlier_pages(listing.records, output), **pages}
+    sweeps = swept.all_of(listing.records)
+    grids = [_write_sweep(sweep, pages, sweep_page_path(sweep, output)) for sweep in sweeps]
+    links = [SweepLink(sweep, path.name) for sweep, path in zip(sweeps, grids, strict=True)]
     benches = read_benches(paths.runs() / "bench")
-    html = render_index(listing.records, pages, benches, listing.problems)
-    return Report(_publish(output / INDEX, html), tuple(written.values()))
+    html = render_index(listing.records, pages, benches, listing.problems, links)
+    return Report(_publish(output / INDEX, html), (*written.values(), *grids))
 
 
 def build_day_page(day: str, output: Path | None = None) -> Path:
@@ -107,6 +110,30 @@ def build_run_page(run_id: str, output: Path | None = None) -> Path:
     return write_run_page(run, output, alone=True)
 
 
+def build_sweep_page(name: str, output: Path | None = None, *, every_run: bool = False) -> Path:
+    """Write the page of a sweep and return where: the file given, or beside the index.
+
+    Parameters
+    ----------
+    name : str         a sweep's id or its beginning, its label, or a day: then its last sweep
+    every_run : bool   also write a page for each of its runs
+
+    Raises
+    ------
+    UsageError    if there is no such sweep
+    ReportError   if a page would be larger than 2 MB
+    """
+    sweep = swept.find(name)
+    if output is not None:
+        return _publish(output, render_sweep(sweep, {}))
+    folder = default_folder()
+    if every_run:
+        for run in sweep.records:
+            write_run_page(run, run_page_path(run, folder))
+    pages = _earlier_pages(sweep.records, folder)
+    return _write_sweep(sweep, pages, sweep_page_path(sweep, folder))
+
+
 def build_comparison(run_a: str, run_b: str, output: Path | None = None) -> Path:
     """Write the page of two runs side by side, and return where: the file given, or the index's.
 
@@ -130,6 +157,11 @@ def default_folder() -> Path:
 def run_page_path(run: RunRecord, folder: Path) -> Path:
     """Return where the page of a run that is not its day's page lies."""
     return folder / f"run-{run.run_id}.html"
+
+
+def sweep_page_path(sweep: Swept, folder: Path) -> Path:
+    """Return where the page of a sweep lies."""
+    return folder / f"sweep-{sweep.id}.html"
 
 
 def day_runs(records: tuple[RunRecord, ...]) -> dict[str, RunRecord]:
@@ -165,6 +197,16 @@ def write_run_page(run: RunRecord, path: Path, *, alone: bool = False) -> Path:
     loaded = load(folder)
     whole = replace(loaded, problems=(*loaded.problems, *problems))
     return _publish(path, _fitting(whole, home, hint))
+
+
+def _write_sweep(sweep: Swept, pages: Mapping[str, str], path: Path) -> Path:
+    return _publish(path, render_sweep(sweep, pages, INDEX))
+
+
+def _earlier_pages(records: Iterable[RunRecord], folder: Path) -> dict[str, str]:
+    """Return the file names of run pages that an earlier report has left, by run id."""
+    found = ((run.run_id, run_page_path(run, folder)) for run in records)
+    return {run_id: path.name for run_id, path in found if path.is_file()}
 
 
 def _fitting(run: RunFolder, home: str | None, hint: Markup | None) -> str:

@@ -21,9 +21,12 @@ from workbench.report.numbers import plain_name, quantity, unit_text
 # Labels beside line ends: one line if short, else name over value; width a character, in pixels.
 _LONGEST_LINE = 24
 _CHAR_WIDTH = 6.9
+_KEY_ROOM = 14
 _VALUE_ROOM = 120
 _ROW_HEIGHT = 40
 _BAR_HEIGHT = 14
+# A value's text is about as wide, of the plot.
+_NEAR_FRAC = 0.16
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +99,7 @@ def sweep_lines(
     lines = base.mark_line().encode(scales.dash("series"))
     dots = base.mark_point().encode(scales.shape("series"))
     labels = _line_ends(points, domain, y)
-    ends = alt.Chart(labels).mark_text(align="left", baseline="middle", dx=10, lineBreak="\n")
-    chart = lines + dots + ends.encode(x="x:Q", y="label_y:Q", text="text:N")
+    chart = lines + dots + _labelled_ends(labels, scales)
     sentence = alt_text.of_sweep(points, title, x.unit, y.unit)
     return Figure(title, chart.properties(width=WIDTH - _label_room(labels)), sentence)
 
@@ -133,15 +135,21 @@ def bars_with_ceiling(
     bars = _columns(frame, title, wanted)
     highest = max(max(bars[name].to_list()) for name in wanted if name != "label")
     length = _bar_scale(bars, title, max(highest, rule.value if rule else 0))
-    # The value is written beyond the interval's end, where nothing crosses it.
+    # The value is written beyond the interval's end, where nothing crosses it, the line included.
     tips = bars.with_columns(end=pl.max_horizontal(wanted.keys() - {"label", "low"}))
+    if rule is not None:
+        near = pl.col("end").is_between(rule.value - _NEAR_FRAC * length.domain[1], rule.value)
+        tips = tips.with_columns(end=pl.when(near).then(rule.value).otherwise("end"))
     chart = _bar_layers(_with_text(tips, value.unit), length, roles)
     if "low" in wanted:
         span = alt.Chart(bars).mark_rule(strokeWidth=1.5, yOffset=8)
         chart += span.encode(_rows(bars), alt.X("low:Q", scale=length, axis=None), x2="high:Q")
     if rule is not None:
-        chart += _rule_layers(rule, value.unit, length)
-    chart = chart.properties(width=WIDTH - _VALUE_ROOM, height=_ROW_HEIGHT * bars.height)
+        chart += _rule_layers(bars, rule, value.unit, length)
+    named = alt.TitleParams(value.title, fontSize=12, fontWeight=400, offset=6)
+    chart = chart.properties(
+        width=WIDTH - _VALUE_ROOM, height=_ROW_HEIGHT * bars.height, title=named
+    )
     against = (rule.label, rule.value) if rule else None
     return Figure(title, chart, alt_text.of_bars(bars, title, value.unit, against))
 
@@ -215,12 +223,22 @@ def _line_ends(points: pl.DataFrame, domain: tuple[float, float], y: Channel) ->
     n_lines = 1 if ends.select(one_line.str.len_chars().max()).item() <= _LONGEST_LINE else 2
     places = spread_labels(ends["y"].to_list(), domain, log=y.log, n_lines=n_lines)
     two_lines = pl.col("name") + "\n" + pl.col("text")
-    return ends.select("x", label_y=pl.Series(places), text=one_line if n_lines == 1 else two_lines)
+    return ends.select(
+        "x", "series", label_y=pl.Series(places), text=one_line if n_lines == 1 else two_lines
+    )
+
+
+def _labelled_ends(labels: pl.DataFrame, scales: RoleScales) -> alt.LayerChart:
+    """Return each line's name and value at its end, and its mark before them: stacked ones move."""
+    base = alt.Chart(labels).encode(x="x:Q", y="label_y:Q")
+    key = base.mark_point(xOffset=_KEY_ROOM).encode(scales.color("series"), scales.shape("series"))
+    text = base.mark_text(align="left", baseline="middle", dx=_KEY_ROOM + 9, lineBreak="\n")
+    return key + text.encode(text="text:N")
 
 
 def _label_room(labels: pl.DataFrame) -> int:
     lines = "\n".join(labels["text"]).split("\n")
-    return round(max(len(line) for line in lines) * _CHAR_WIDTH) + 16
+    return round(max(len(line) for line in lines) * _CHAR_WIDTH) + 16 + _KEY_ROOM
 
 
 def _bar_scale(bars: pl.DataFrame, title: str, highest: float) -> alt.Scale:
@@ -255,12 +273,16 @@ def _bar_layers(
     )
 
 
-def _rule_layers(rule: Rule, unit: str, length: alt.Scale) -> alt.LayerChart:
+def _rule_layers(bars: pl.DataFrame, rule: Rule, unit: str, length: alt.Scale) -> alt.LayerChart:
+    """Return the line, a piece across each bar so that it strikes no name through, and its name."""
     label = f"{rule.label} {quantity(rule.value, unit)}"
     base = alt.Chart(pl.DataFrame({"value": [rule.value], "text": [label]}))
     x = alt.X("value:Q", scale=length, axis=None)
     # The label grows towards the middle, so that it stays on the chart at either end.
     far = rule.value > length.domain[1] / 2
     text = base.mark_text(align="right" if far else "left", baseline="bottom", dx=4 if far else -4)
-    line = base.mark_rule(strokeDash=[6, 4], strokeWidth=1.5)
-    return alt.layer(line.encode(x), text.encode(x, y=alt.value(-6), text="text:N"))
+    pieces = alt.Chart(bars.select("label", value=pl.lit(rule.value))).encode(_rows(bars), x)
+    tick = pieces.mark_tick(
+        orient="vertical", size=_BAR_HEIGHT + 8, thickness=1.5, yOffset=9, color="currentColor"
+    )
+    return alt.layer(tick, text.encode(x, y=alt.value(-6), text="text:N"))

@@ -32,7 +32,7 @@ def quality(rows: pl.DataFrame, how: str = RESTORED) -> Figure:
         bars,
         f"Next-token distributions behind a coded prefix: {how}",
         "variant",
-        Channel("kl", "Mean KL divergence", "mnat"),
+        Channel("kl", "Mean KL divergence, thousandths of a nat", "mnat"),
         None,
         roles,
     )

@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from workbench.report.numbers import claim_text, duration, plain_name, quantity
+from workbench.report.numbers import claim_text, duration, metric_name, plain_name, quantity
 from workbench.report.shell import moment
 from workbench.runs.days import find_day
 from workbench.runs.params import describe
@@ -75,7 +75,7 @@ def verdict_facts(verdict: VerdictRecord) -> list[Fact]:
         ("Claim", claim_text(verdict.claim)),
         ("Contender", plain_name(verdict.contender)),
         ("Baseline", plain_name(verdict.baseline)),
-        ("Measured", plain_name(verdict.metric)),
+        ("Measured", metric_name(verdict.metric)),
     ]
 
 

@@ -6,6 +6,7 @@ Leaves out: the pages it links to (run_page.py) and where they lie (build.py).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,12 +15,14 @@ from markupsafe import Markup
 from workbench.report import facts, shell
 from workbench.report.bench_rows import BenchTable
 from workbench.report.figures import chart_spec, render_svg
-from workbench.report.numbers import MISSING, duration, quantity
+from workbench.report.numbers import MISSING, claim_text, duration, quantity
 from workbench.report.ratio_charts import sparkline
 from workbench.report.status import Status, all_statuses, status_of
 from workbench.report.svg import inlined
+from workbench.report.sweep_facts import grid_text
 from workbench.runs.days import DAYS, find_day
 from workbench.runs.record import COMPLETE, RunRecord
+from workbench.runs.swept import Swept
 
 _MAX_SPARKS = 12
 _COLUMNS = (
@@ -102,8 +105,30 @@ class RunRow:
     @property
     def why(self) -> str:
         """Return why there is no verdict that counts; nothing where the ratio says it all."""
-        has_counted = self.record.status in ("ok", "refuted")
-        return "" if has_counted else facts.outcome(self.record)
+        verdict = self.record.verdict
+        if self.record.status in ("ok", "refuted"):
+            return ""
+        if verdict is not None and facts.outcome(self.record) == verdict.sentence:
+            return f"the interval does not settle the claim {claim_text(verdict.claim)}"
+        return facts.outcome(self.record)
+
+
+@dataclass(frozen=True, slots=True)
+class SweepLink:
+    """A sweep and the file name of its page beside the index."""
+
+    sweep: Swept
+    page: str
+
+    @property
+    def text(self) -> str:
+        """Return the grid in a few words, and its label."""
+        return ", ".join(filter(None, (self.sweep.latest.label, grid_text(self.sweep))))
+
+    @property
+    def when(self) -> str:
+        """Return when its last run began."""
+        return shell.moment(self.sweep.latest.started)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +140,12 @@ class DayBlock:
     question: str
     page: str | None
     status: Status
+    ratio: str
     sentence: str
     sparkline: Markup | None
     n_sparks: int
     runs: tuple[RunRow, ...]
+    sweeps: tuple[SweepLink, ...]
 
 
 def render_index(
@@ -126,6 +153,7 @@ def render_index(
     pages: Mapping[str, str],
     benches: BenchTable,
     problems: Sequence[str] = (),
+    sweeps: Sequence[SweepLink] = (),
 ) -> str:
     """Return the index page.
 
@@ -135,11 +163,18 @@ def render_index(
     pages : mapping          run id -> file name of its page beside the index, where there is one
     benches : BenchTable     the rows of `workbench bench`
     problems : sequence      what could not be read
+    sweeps : sequence        every sweep that has a page, the last one first
     """
     machines = {run.machine_id: facts.machine_name(run.machine) for run in records}
     names = [*DAYS, *sorted({run.day for run in records} - set(DAYS))]
     blocks = [
-        _day_block(name, [run for run in records if run.day == name], pages) for name in names
+        _day_block(
+            name,
+            [run for run in records if run.day == name],
+            pages,
+            [link for link in sweeps if link.sweep.day == name],
+        )
+        for name in names
     ]
     seen = {run.status for run in records}
     return shell.render(
@@ -166,7 +201,9 @@ def _summary(records: Sequence[RunRecord], n_machines: int) -> str:
     return f"{runs} on {machines}, the latest on {shell.moment(records[0].started)}."
 
 
-def _day_block(name: str, runs: Sequence[RunRecord], pages: Mapping[str, str]) -> DayBlock:
+def _day_block(
+    name: str, runs: Sequence[RunRecord], pages: Mapping[str, str], sweeps: Sequence[SweepLink]
+) -> DayBlock:
     day = find_day(name)
     of_profiles = any(run.kind == "profile" for run in runs)
     title, question = _PROFILES if of_profiles else (day.title, day.question) if day else (name, "")
@@ -179,11 +216,20 @@ def _day_block(name: str, runs: Sequence[RunRecord], pages: Mapping[str, str]) -
         question=question,
         page=pages.get(told.run_id) if told else None,
         status=status_of(told) if told else _NOT_RUN,
+        ratio=_judged(told) if told else "",
         sentence=facts.outcome(told) if told else "",
         sparkline=_spark(history, title) if len(history) > 1 else None,
         n_sparks=len(history),
         runs=tuple(RunRow(run, pages.get(run.run_id)) for run in runs),
+        sweeps=tuple(sweeps),
     )
+
+
+def _judged(run: RunRecord) -> str:
+    """Return the ratio and the claim that it is held against; nothing without a verdict."""
+    if run.verdict is None:
+        return ""
+    return f"{quantity(run.verdict.ratio.median, 'x')}, claim {claim_text(run.verdict.claim)}:"
 
 
 def _history(runs: Sequence[RunRecord]) -> list[float]:
@@ -195,7 +241,10 @@ def _history(runs: Sequence[RunRecord]) -> list[float]:
 
 def _comparable(run: RunRecord) -> tuple[str, ...]:
     assert run.verdict is not None
-    return (run.machine_id, run.verdict.metric, run.verdict.contender, run.verdict.baseline)
+    # With other parameters, a preset or a point of a grid, it is another experiment.
+    params = json.dumps(run.params, sort_keys=True, default=str)
+    claim = (run.verdict.metric, run.verdict.contender, run.verdict.baseline)
+    return (run.machine_id, params, *claim)
 
 
 def _spark(history: Sequence[float], title: str) -> Markup:

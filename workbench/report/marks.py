@@ -78,7 +78,7 @@ def log_ticks(domain: tuple[float, float]) -> list[float]:
     if high / low < 4:
         return _linear_ticks(low, high)
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    steps = (1,) if high / low > 2000 else (1, 2, 5)
+    steps = (1,) if high / low > 2000 else (1, 2, 5) if high / low > 12 else (1, 2, 3, 5)
     ticks = [step * 10.0**decade for decade in decades for step in steps]
     return [tick for tick in ticks if low <= tick <= high]
 

@@ -12,6 +12,13 @@ import re
 MISSING = "\N{EN DASH}"
 _TIMES = "\N{MULTIPLICATION SIGN}"
 _BYTE_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
+_SHORT = {
+    "kl": "KL divergence",
+    "kv": "KV",
+    "ssd": "SSD",
+    "ttft": "time to first token",
+    "io": "I/O",
+}
 _SHOWN_UNITS = {"us": "µs", "x": _TIMES, "ratio": _TIMES}
 
 
@@ -53,12 +60,25 @@ def plain_name(name: str) -> str:
     return name.replace("_", " ").strip()
 
 
+def metric_name(name: str) -> str:
+    """Return a metric's name as words, and abbreviations written out: kl becomes KL divergence."""
+    words = [_SHORT.get(word, word) for word in plain_name(name).split()]
+    if words[-1:] == ["mean"]:
+        words = ["mean", *words[:-1]]
+    return " ".join(words)
+
+
 def claim_text(claim: str) -> str:
     """Return a claim as it is printed: ">= 2x" with the proper signs."""
     text = re.sub(r"(?<=\d)\s*x$", _TIMES, claim.strip())
     return text.replace(">=", "\N{GREATER-THAN OR EQUAL TO}").replace(
         "<=", "\N{LESS-THAN OR EQUAL TO}"
     )
+
+
+def claim_factor(claim: str) -> float:
+    """Return the ratio that a claim names: 2 for ">= 2x"."""
+    return float(claim.strip().lstrip("<>=").rstrip("x"))
 
 
 def duration(seconds: float | None) -> str:

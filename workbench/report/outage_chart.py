@@ -147,8 +147,15 @@ def _events(found: pl.DataFrame, *, named: bool) -> alt.LayerChart:
     rules = base.mark_rule(strokeWidth=1.5)
     if not named:
         return alt.layer(rules)
-    text = base.mark_text(align="left", baseline="top", dx=4, lineBreak="\n")
-    return rules + text.encode(y=alt.value(2), text="text:N")
+    # On two levels in turn: side by side on a phone they would run into one another.
+    levels = [
+        alt.Chart(some)
+        .mark_text(align="left", baseline="top", dx=4, lineBreak="\n")
+        .encode(alt.X("at:Q"), y=alt.value(2 + 14 * level), text="text:N")
+        for level, some in enumerate((marks.gather_every(2), marks.gather_every(2, offset=1)))
+        if some.height
+    ]
+    return alt.layer(rules, *levels)
 
 
 def _words(found: pl.DataFrame, computed_ms: float) -> str:

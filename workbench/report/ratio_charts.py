@@ -14,7 +14,7 @@ import polars as pl
 
 from workbench.report.figures import Figure
 from workbench.report.marks import log_ticks
-from workbench.report.numbers import claim_text, quantity
+from workbench.report.numbers import claim_factor, claim_text, quantity
 from workbench.report.palette import ROLES
 
 # Drawn once and never widened, so it has to be legible on a phone, too.
@@ -33,7 +33,7 @@ def ratio_interval(ratio: Mapping[str, float], claim: str, title: str) -> Figure
     claim : str       e.g. ``">= 2x"``
     title : str       what is compared with what
     """
-    factor = float(claim.strip().lstrip("<>=").rstrip("x"))
+    factor = claim_factor(claim)
     row = {name: float(ratio[name]) for name in ("median", "low", "high")}
     spots = [*row.values(), factor, 1.0]
     domain = (min(spots) / 1.15, max(spots) * 1.15)

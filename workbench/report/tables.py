@@ -19,6 +19,7 @@ _LONG_TEXT = 44
 # A row's name may wrap sooner: it is what makes a table of many numbers too wide.
 _LONG_NAME = 28
 _PERCENTAGE = r"^-?[0-9][0-9.,]* ?%$"
+_WRITTEN = r"^-?[0-9][0-9.,]* ?%?$"
 # The style repeats the class: a notebook front end knows our classes as little as our sheet.
 _RIGHT = ' class="num" style="text-align: right"'
 _LEFT = ' style="text-align: left"'
@@ -47,7 +48,7 @@ def table_html(frame: pl.DataFrame, caption: str) -> str:
             f"table {caption!r} has {frame.height:,} rows, the limit is {MAX_ROWS:,}; "
             "aggregate in polars first"
         )
-    is_number = [_is_numeric(column) for column in frame.iter_columns()]
+    is_number = [_is_numeric(column, place) for place, column in enumerate(frame.iter_columns())]
     head = "".join(
         f'<th scope="col"{_RIGHT if right else _LEFT}>{escape(name)}</th>'
         for name, right in zip(frame.columns, is_number, strict=True)
@@ -59,12 +60,17 @@ def table_html(frame: pl.DataFrame, caption: str) -> str:
     )
 
 
-def _is_numeric(column: pl.Series) -> bool:
-    """Return whether a column is read by its digits: numbers, and percentages written out."""
+def _is_numeric(column: pl.Series, place: int) -> bool:
+    """Return whether a column is read by its digits: numbers, and those that are written out.
+
+    In front only percentages are; a written number there is the name of its row.
+    """
     if column.dtype != pl.String:
         return column.dtype.is_numeric()
     written = column.drop_nulls()
-    return not written.is_empty() and bool(written.str.contains(_PERCENTAGE).all())
+    return not written.is_empty() and bool(
+        written.str.contains(_WRITTEN if place else _PERCENTAGE).all()
+    )
 
 
 def cell_text(value: object) -> str:

@@ -104,7 +104,7 @@ def as_rows(
     """
     retried = any(record.attempts > 1 for record in records)
     return [
-        {**_axes(record, axes), **_figures(record, figures), **_ending(record, retried)}
+        {**_axes(record, axes), **medians(record, figures), **_ending(record, retried)}
         for record in records
     ]
 
@@ -113,14 +113,15 @@ def _axes(record: RunRecord, axes: Sequence[str]) -> dict[str, Any]:
     return {"run": short_id(record), **{name: record.params.get(name) for name in axes}}
 
 
-def _figures(record: RunRecord, names: Sequence[str]) -> dict[str, str | None]:
+def medians(record: RunRecord, names: Sequence[str]) -> dict[str, str | None]:
+    """Return the median of a run's first series of each metric, with its unit; None without one."""
     if not names:
         return {}
     # Imported here: a sweep's process needs polars only for what it shows at its end.
     from workbench.benchmark import metrics
     from workbench.runs import registry
 
-    series = metrics.summary(registry.metrics([record.run_id]))
+    series = metrics.summary(registry.rows(record))
     found = {row["metric"]: row for row in reversed(series.to_dicts())}
     return {
         name: f"{found[name]['median']:.3g} {found[name]['unit']}".removesuffix(" ratio")

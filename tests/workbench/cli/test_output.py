@@ -34,3 +34,16 @@ def test_a_table_shows_every_row_and_nothing_for_none(capsys: pytest.CaptureFixt
 def test_an_empty_table_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     print_table([])
     assert "nothing" in capsys.readouterr().out
+
+
+def test_a_table_that_is_piped_is_whole(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    row = {f"column {number}": f"a value of some length {number}" for number in range(12)}
+    print_table([row])
+    printed = capsys.readouterr().out
+    assert all(text in printed for pair in row.items() for text in pair)
+    monkeypatch.setenv("COLUMNS", "60")
+    print_table([row])
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 60

@@ -23,6 +23,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             day="day01",
             status="ok",
             started=f"2026-11-2{number}T00:00:00+00:00",
+            sweep="5eed5eed5eed" if number == 1 else "",
         )
         place = tmp_path / "papermill_runs" / "day01" / run.run_id
         place.mkdir(parents=True)
@@ -38,7 +39,11 @@ def _call(*words: str) -> str:
 
 def test_the_whole_report_prints_its_paths_as_they_can_be_typed(folder: Path) -> None:
     lines = _call().splitlines()
-    assert lines == ["papermill_runs/report/index.html", "papermill_runs/report/day01.html"]
+    assert lines == [
+        "papermill_runs/report/index.html",
+        "papermill_runs/report/day01.html",
+        "papermill_runs/report/sweep-5eed5eed5eed.html",
+    ]
     assert all((folder / line).is_file() for line in lines)
 
 
@@ -48,6 +53,7 @@ def test_programs_get_json(folder: Path) -> None:
             "papermill_runs/report/index.html",
             "papermill_runs/report/day01.html",
             "papermill_runs/report/run-20261121T000000Z-abc001.html",
+            "papermill_runs/report/sweep-5eed5eed5eed.html",
         ]
     }
 
@@ -60,6 +66,9 @@ def test_programs_get_json(folder: Path) -> None:
         (["day01", "-o", "a.html"], "a.html"),
         (["abc001", "-o", "sub/b.html"], "sub/b.html"),
         (["abc001", "abc002", "-o", "c.html"], "c.html"),
+        (["--sweep", "day01"], "papermill_runs/report/sweep-5eed5eed5eed.html"),
+        (["--sweep", "5eed", "--all"], "papermill_runs/report/sweep-5eed5eed5eed.html"),
+        (["--sweep", "5eed", "-o", "d.html"], "d.html"),
     ],
 )
 def test_one_page_goes_where_it_is_wanted(folder: Path, words: list[str], path: str) -> None:
@@ -68,10 +77,25 @@ def test_one_page_goes_where_it_is_wanted(folder: Path, words: list[str], path: 
 
 
 def test_the_report_goes_to_another_folder(folder: Path) -> None:
-    assert _call("-o", "site").splitlines() == ["site/index.html", "site/day01.html"]
+    assert _call("-o", "site").splitlines() == [
+        "site/index.html",
+        "site/day01.html",
+        "site/sweep-5eed5eed5eed.html",
+    ]
 
 
-@pytest.mark.parametrize("words", [["a", "b", "c"], ["day01", "--all"], ["day2"], ["nowhere"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["a", "b", "c"],
+        ["day01", "--all"],
+        ["day2"],
+        ["nowhere"],
+        ["day01", "--sweep", "5eed"],
+        ["--sweep", "nowhere"],
+        ["--sweep", "5eed", "--all", "-o", "a.html"],
+    ],
+)
 def test_what_cannot_be_meant_is_refused(folder: Path, words: list[str]) -> None:
     with pytest.raises(UsageError):
         CliRunner().invoke(cli.app, ["report", *words], catch_exceptions=False)

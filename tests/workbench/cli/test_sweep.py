@@ -40,6 +40,8 @@ def test_a_sweep_goes_on_after_a_failure_resumes_and_compares(workbench, small_d
     answer = workbench(*grid)
     assert answer.code == 3
     assert "2 of 2 runs" in answer.out
+    (sweep,) = {run.sweep for run in registry.runs()}
+    assert answer.out.endswith(f"report: workbench report --sweep {sweep}\n")
     assert answer.err.splitlines()[0].startswith("[1/2] failed: run ")
     assert "[2/2] ok: run " in answer.err
     left = json.loads(workbench(*grid, "--resume", "--dry-run", "--json").out)

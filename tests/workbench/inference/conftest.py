@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.workbench.inference.stories import write_stories
-from workbench import datasets, paths
+from workbench import datasets
 from workbench.errors import DataError
 
 
@@ -26,16 +25,6 @@ def fetched() -> Callable[[str], dict[str, Path]]:
             pytest.skip(f"needs the data set {name}, which could not be fetched: {error}")
 
     return files
-
-
-@pytest.fixture(scope="session")
-def golden() -> Path:
-    """Return the folder of golden outputs, which lies beside the data mirror."""
-    mirror = os.environ.get("WORKBENCH_DATA_MIRROR") or "../shared/data"
-    folder = Path(paths.root(), mirror).parent / "golden"
-    if not folder.is_dir():
-        pytest.skip("needs the golden outputs: a folder `golden` beside WORKBENCH_DATA_MIRROR's")
-    return folder
 
 
 @pytest.fixture(scope="session")

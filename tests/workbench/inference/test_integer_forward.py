@@ -88,6 +88,33 @@ def test_tiers_change_no_bit(dtype, tmp_path):
                 )
 
 
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("codec", ["int8", "int4", "int4-hadamard"])
+def test_cold_blocks_as_stored_give_the_bits_of_decoded_ones(codec, exact, tmp_path):
+    path = write_model(tmp_path, "llama", "Q4_1", quantized=True)
+    settings = SsdTierConfig(64 << 20, segment_bytes=1 << 20, flush_every_s=None)
+
+    def run(model, folder, attend_stored):
+        layout = {"block_tokens": 16, "frame_layers": 1, "codec": codec}
+        layout["attend_stored"] = attend_stored
+        few = CacheConfig(model.kv_geometry("float16"), 4 * 4 * 4096, **layout)
+        with SsdTier.open(folder, settings) as ssd, TieredKVCache(few, ssd) as cache:
+            model.use_cache(cache.layout)
+            with cache.sequence() as sequence:
+                sequence.append(tokens, k, v)
+                assert cache.drain()
+                dtypes = {run.dtype for run in sequence.runs(1)}
+                return dtypes, [model.forward(some, sequence) for some in (range(3), [5], [6])]
+
+    tokens, rng = ids(150), np.random.default_rng(0)
+    k, v = rng.standard_normal((2, 150, 2, 2, 32)).astype(np.float16)
+    with LlamaModel.open(path, threads=1 if exact else 2, exact=exact) as model:
+        dtypes, got = run(model, tmp_path / "stored", True)
+        decoded, expected = run(model, tmp_path / "decoded", False)
+    assert decoded < dtypes
+    np.testing.assert_array_equal(got, expected)
+
+
 def test_a_batch_that_fails_leaves_the_sequence_as_it_was(tmp_path, monkeypatch):
     path = write_model(tmp_path)
     with LlamaModel.open(path, threads=2) as model, cache_for(model) as cache:

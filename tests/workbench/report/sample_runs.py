@@ -279,6 +279,65 @@ def failed_notebook() -> Any:
     )
 
 
+SWEEP = "5eed5eed5eed"
+_REPLAY: dict[str, Any] = {
+    "preset": "tiny",
+    "seed": 0,
+    "store": "data/store",
+    "trace": "kv-cache-tester",
+    "policy": "lru",
+    "ram_gib": 16,
+    "ssd_gib": 128,
+    "codec": "none",
+    "write": "write_through",
+    "read_gb_s": 3.0,
+    "prefill_tokens_s": 8000,
+}
+
+
+def swept(number: int, ratio: float | None = None, **changes: Any) -> RunRecord:
+    """Return one run of a sweep of trace replays, its parameters in ``params``."""
+    facts: dict[str, Any] = {
+        "day": "trace_replay",
+        "preset": "tiny",
+        "params": {**_REPLAY, **changes.pop("params", {})},
+        "started": f"2026-11-24T05:{number:02d}:00.000+00:00",
+        "sweep": SWEEP,
+        "wall_s": 12.5 + number,
+    }
+    if ratio is not None:
+        outcome = "holds" if ratio >= 1.2 else "refuted"
+        told = {"metric": "ttft_mean", "contender": "int8", "baseline": "memory_alone"}
+        words = "Mean time to the first token, with the SSD against without."
+        judged = verdict(ratio, outcome, ">= 1.2x").model_copy(update={**told, "sentence": words})
+        facts |= {"verdict": judged, "status": "ok" if outcome == "holds" else "refuted"}
+    return record(f"20261124T05{number:02d}00Z-5ee9{number:02d}", **{**facts, **changes})
+
+
+def sweep_records() -> list[RunRecord]:
+    """Return a sweep as it can go: 2 x 3 x 2 points on two machines, in every state there is."""
+    laptop = {"machine": OTHER_MACHINE, "machine_id": "77aa88bb99cc"}
+    unknown = {"machine": {}, "machine_id": ""}
+    ratios = [1.99, 3.29, 2.36, 3.35, 1.1, 1.13, 2.23, 3.39, None, None, 0.9]
+    ends: dict[int, dict[str, Any]] = {
+        3: {"attempts": 2},
+        7: laptop,
+        8: {"status": "failed", "reason": "MemoryError: 16 GiB"},
+        9: {"status": "killed", "attempts": 3, "reason": "its worker was lost", **unknown},
+        10: laptop,
+    }
+    grid = [
+        {"policy": policy, "ssd_gib": size, "codec": codec}
+        for policy in ("s3_fifo", "lru")
+        for size in (64, 256, 1024)
+        for codec in ("none", "int8")
+    ]
+    return [
+        swept(number, ratio, params=grid[number], **ends.get(number, {}))
+        for number, ratio in enumerate(ratios)
+    ]
+
+
 def write_sample_registry() -> RunRecord:
     """Write a registry as a week of work leaves it; return the record of its latest good run."""
     rows, figures, notebook_of_day1 = day1_parts()

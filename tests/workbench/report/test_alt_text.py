@@ -37,3 +37,20 @@ def test_groups_are_described_by_their_largest_and_smallest() -> None:
     assert alt_text.of_groups(bars, "Memory", "bytes") == (
         "Memory. m: fp32 2.00 KiB down to int4 512 bytes; n: fp32 1.00 KiB."
     )
+
+
+def test_runs_are_described_by_their_extremes_the_claim_and_those_without_a_ratio() -> None:
+    place = {"series": ["", "", ""], "panel": ["", "", ""], "x": ["4", "16", "64"]}
+    told = {
+        "ratio": [2.0, 1.0, None],
+        "text": ["2.00×", "1.00×", "no ratio"],
+        "span": ["1.90× to 2.10×", "0.90× to 1.10×", "none"],
+        "state": ["Claim holds", "Claim refuted", "Timed out"],
+    }
+    rows = pl.DataFrame({**place, **told})
+    assert alt_text.of_runs(rows, "Ratio by size", ">= 1.5x") == (
+        "Ratio by size: 2 runs; lowest 1.00×, interval 0.90× to 1.10× (16); highest 2.00×, "
+        "interval 1.90× to 2.10× (4); the claim is ≥ 1.5×. Without a ratio: 64: timed out."
+    )
+    alone = alt_text.of_runs(rows.head(1), "Ratio by size", "")
+    assert alone == "Ratio by size: 1 run; lowest 2.00×, interval 1.90× to 2.10× (4)."

@@ -153,3 +153,36 @@ def test_each_profile_has_a_page_and_one_that_cannot_be_read_says_so(
     assert all(f'href="{name}"' in report.index.read_text() for name in names)
     assert ["Flame graph" in page.read_text() for page in report.pages] == [True, True, False]
     assert "is not a readable profile" in report.pages[2].read_text()
+
+
+def test_a_sweep_has_a_page_that_the_index_links_to(registry: Path, samples: ModuleType) -> None:
+    records = samples.sweep_records()
+    for record in records:
+        samples.write_run(record)
+    report = build.build_report()
+    assert [page.name for page in report.pages] == [
+        "trace_replay.html",
+        f"sweep-{samples.SWEEP}.html",
+    ]
+    index = report.index.read_text()
+    assert f'href="sweep-{samples.SWEEP}.html"' in index
+    assert "policy × ssd_gib × codec, 11 runs" in index
+    # The day's page is the one of its last complete run; the sweep links to it.
+    assert 'href="trace_replay.html"' in report.pages[1].read_text()
+
+
+def test_a_sweep_s_page_is_built_alone_and_with_its_runs(
+    registry: Path, samples: ModuleType, tmp_path: Path
+) -> None:
+    records = samples.sweep_records()[:2]
+    for record in records:
+        samples.write_run(record)
+    page = build.build_sweep_page(samples.SWEEP[:6])
+    assert [path.name for path in page.parent.iterdir()] == [f"sweep-{samples.SWEEP}.html"]
+    assert 'href="run-' not in page.read_text()
+    with_runs = build.build_sweep_page("trace_replay", every_run=True)
+    assert all(f'href="run-{run.run_id}.html"' in with_runs.read_text() for run in records)
+    alone = build.build_sweep_page("trace_replay", tmp_path / "a.html").read_text()
+    assert ".html" not in alone.split("<script>")[0]
+    with pytest.raises(UsageError, match="there is no sweep day01"):
+        build.build_sweep_page("day01")

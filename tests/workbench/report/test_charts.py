@@ -130,3 +130,28 @@ def _bar_widths(figure: Figure) -> list[float]:
         float(w)
         for w in re.findall(rf'd="M0,[\d.]+h([\d.]+)v[^"]+" fill="(?:{inks})"', _svg(figure))
     ]
+
+
+def test_each_line_s_own_mark_stands_before_its_name() -> None:
+    svg = _svg(sweep_lines(_SWEEP, "Reads", _X, _Y, "tier"))
+    marks = re.findall(
+        r'<path transform="translate\(([\d.]+),[^"]*\)" d="[^"]*" fill="([^"]+)"', svg
+    )
+    right = max(float(x) for x, _ in marks)
+    assert len({fill for x, fill in marks if float(x) == right}) == 3
+
+
+def test_a_line_to_hold_bars_against_crosses_bars_and_neither_names_nor_values() -> None:
+    bars = pl.DataFrame({"variant": ["low", "near", "far"], "rate": [10.0, 95.0, 1000.0]})
+    svg = _svg(bars_with_ceiling(bars, "Rates", "variant", _RATE, Rule(100.0, "target")))
+    place = {
+        text: float(x)
+        for x, text in re.findall(r'translate\(([\d.]+),[^)]*\)"[^>]*>([^<]+ tokens/s)</text>', svg)
+    }
+    # Both end just before the line, at a tenth of 560: what is written beside them is behind it.
+    assert place["95.0 tokens/s"] == place["10.0 tokens/s"] == pytest.approx(56 + 7)
+    assert svg.count("<line") == 0  # no line from top to bottom, through the names
+
+
+def test_bars_say_above_them_what_their_length_is() -> None:
+    assert "Store rate (tokens/s)" in _texts(bars_with_ceiling(_BARS, "KV", "variant", _RATE))

@@ -7,8 +7,9 @@ import html5lib
 import pytest
 
 from workbench.report.bench_rows import BenchTable, read_benches
-from workbench.report.index_page import render_index
+from workbench.report.index_page import SweepLink, render_index
 from workbench.runs import registry as runs_registry
+from workbench.runs.swept import Swept
 
 _NO_BENCH = BenchTable((), ())
 
@@ -61,7 +62,7 @@ def test_a_day_tells_its_question_and_its_last_verdict(week: str) -> None:
     assert "Where are we?" in _text(section)
     # The failure afterwards is in the table; it takes nothing back.
     assert _text(section.find(".//p[@class='day-verdict']")).startswith(
-        "✓ Claim holds One compiled"
+        "✓ Claim holds 28.7×, claim ≥ 10×: One compiled"
     )
 
 
@@ -124,3 +125,34 @@ def test_text_of_any_origin_is_escaped(
         assert main is not None
         live = [part for part in hostile.live_parts(main[0]) if part not in ("<form>", "<input>")]
         assert live == [], kind
+
+
+def test_runs_of_other_parameters_are_in_no_common_line(
+    registry: Path, samples: ModuleType
+) -> None:
+    grid = render_index(samples.sweep_records()[::-1], {}, _NO_BENCH)
+    assert _tree(grid).find(".//figure[@class='spark']") is None
+    again = [samples.swept(n, 2.0 + n) for n in range(3)]
+    picture = _tree(render_index(again, {}, _NO_BENCH)).find(".//figure[@class='spark']/{*}svg")
+    assert picture.get("aria-label").endswith("4.00×, 3.00×, 2.00×.")
+
+
+def test_a_sweep_is_linked_where_its_day_is(registry: Path, samples: ModuleType) -> None:
+    records = [run.model_copy(update={"label": "grid"}) for run in samples.sweep_records()]
+    links = [SweepLink(Swept.of(records), "sweep-x.html")]
+    tree = _tree(render_index(records, {}, _NO_BENCH, (), links))
+    (item,) = tree.findall(".//section[@aria-labelledby='trace_replay-heading']//ul/li")
+    assert item.find("a").get("href") == "sweep-x.html"
+    assert _text(item) == (
+        "Sweep: grid, policy × ssd_gib × codec, 11 runs last run 24 Nov 2026, 05:10 UTC"
+    )
+
+
+def test_a_verdict_s_sentence_is_no_reason_for_being_undecided(
+    registry: Path, samples: ModuleType
+) -> None:
+    judged = samples.verdict(12.0, "undecided")
+    run = samples.record("r1", status="undecided", reason=judged.sentence, verdict=judged)
+    (row,) = _tree(render_index([run], {}, _NO_BENCH)).findall(".//tr[@data-status]")
+    assert "the interval does not settle the claim ≥ 10×" in _text(row)
+    assert judged.sentence not in _text(row)

@@ -66,3 +66,15 @@ def test_a_duration_is_read_at_a_glance(seconds: float | None, text: str) -> Non
 @pytest.mark.parametrize(("claim", "text"), [(">= 2x", "≥ 2×"), ("<= 0.8", "≤ 0.8")])
 def test_a_claim_is_printed_with_proper_signs(claim: str, text: str) -> None:
     assert numbers.claim_text(claim) == text
+
+
+@pytest.mark.parametrize(("claim", "factor"), [(">= 2x", 2.0), ("<= 0.8", 0.8), (" > 10x ", 10.0)])
+def test_a_claim_names_a_ratio(claim: str, factor: float) -> None:
+    assert numbers.claim_factor(claim) == factor
+
+
+def test_a_metric_s_abbreviations_are_written_out() -> None:
+    assert numbers.metric_name("kl") == "KL divergence"
+    assert numbers.metric_name("network_ttft") == "network time to first token"
+    assert numbers.metric_name("ttft_mean") == "mean time to first token"
+    assert numbers.metric_name("storage_read") == "storage read"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import polars as pl
 import pytest
@@ -54,3 +55,13 @@ def test_nothing_waited_for_still_has_its_place_on_the_log_axis():
 def test_no_rows_are_refused():
     with pytest.raises(ReportError, match="no rows"):
         outage_chart.draw(rows().filter(pl.col("metric") == WITHOUT), 0.06)
+
+
+def test_events_side_by_side_are_named_on_two_levels():
+    svg = str(figures.bundle(outage_chart.draw(rows(), 0.06))["image/svg+xml"])
+    place = r"<text[^>]*translate\([\d.]+,([\d.]+)\)[^>]*>(?:<tspan[^>]*>)?"
+    height = {
+        name: float(re.search(f"{place}{name}<", svg).group(1))
+        for name in (KILLED, "restarted", FROZEN)
+    }
+    assert height[KILLED] == height[FROZEN] < height["restarted"]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from workbench.benchmark.caching.tier_simulation import Tiers
     from workbench.benchmark.caching.trace_sessions import Sessions
     from workbench.benchmark.codecs.codec_quality import QualityPlan
+    from workbench.benchmark.codecs.cold_decode import ColdDecodePlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,10 @@ class Day22Plan:
     greedy_tokens : int      continued behind each
     exact : bool             scored in float32 throughout
     scored, timed : tuple    codecs whose quality, and whose speed is measured
+    attended : tuple         scored ones whose cold blocks are attended decoded and as stored
     restored_tokens : int    of the prefix that is restored from the SSD
+    cold_tokens : int        of the prefix behind which is decoded while it is cold
+    cold_staging_mib : int   memory that it is attended through
     frames : int             of the second geometry that are encoded and decoded
     rounds : int             timed rounds of every case, interleaved
     sessions : int           coding sessions side by side
@@ -46,7 +50,10 @@ class Day22Plan:
     exact: bool
     scored: tuple[str, ...]
     timed: tuple[str, ...]
+    attended: tuple[str, ...]
     restored_tokens: int
+    cold_tokens: int
+    cold_staging_mib: int
     frames: int
     rounds: int
     sessions: int
@@ -66,6 +73,13 @@ class Day22Plan:
             self.greedy_tokens,
             self.exact,
         )
+
+    @property
+    def cold(self) -> ColdDecodePlan:
+        """Return what is decoded behind a cold prefix."""
+        from workbench.benchmark.codecs.cold_decode import ColdDecodePlan
+
+        return ColdDecodePlan(self.cold_tokens, self.cold_staging_mib << 20, self.rounds)
 
     @property
     def tiers(self) -> Tiers:
@@ -93,7 +107,10 @@ _TINY = Day22Plan(
     exact=False,
     scored=("none, last bit moved", "int8", "int4-hadamard"),
     timed=("none", "lossless", "int8", "int4-hadamard"),
+    attended=("int8",),
     restored_tokens=256,
+    cold_tokens=768,
+    cold_staging_mib=8,
     frames=2,
     rounds=10,
     sessions=8,
@@ -109,7 +126,10 @@ _STANDARD = Day22Plan(
     exact=True,
     scored=("none, last bit moved", *_LOSSY),
     timed=_TIMED,
+    attended=("int8", "int4", "int4-hadamard"),
     restored_tokens=2_048,
+    cold_tokens=2_048,
+    cold_staging_mib=32,
     frames=16,
     rounds=12,
     sessions=24,
@@ -125,6 +145,8 @@ _PLANS: dict[Preset, Day22Plan] = {
         worst_windows=4,
         greedy_tokens=64,
         restored_tokens=4_096,
+        cold_tokens=4_096,
+        cold_staging_mib=64,
         frames=32,
         rounds=30,
         sessions=80,

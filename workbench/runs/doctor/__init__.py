@@ -25,8 +25,9 @@ def examine(store: Path) -> dict[str, Finding]:
     """
     found = look(software.CHECKS)
     try:
-        from workbench.runs.doctor import disk, surroundings
+        from workbench.runs.doctor import disk, sealing, surroundings
     except ImportError as error:  # a broken installation: say what the rest would have said
         rest = fail(f"not looked at: {error.name} cannot be imported", "make setup")
         return {**found, "machine": rest}
-    return {**found, **look(disk.checks(store)), **look(surroundings.CHECKS)}
+    here = {**disk.checks(store), **sealing.checks(store), **surroundings.CHECKS}
+    return {**found, **look(here)}

@@ -49,6 +49,23 @@ class Kept(NamedTuple):
 KEEP_NOTHING = Kept()
 
 
+class StoredForm(NamedTuple):
+    """How attention reads frames as they are stored, if none of their rows is kept bit for bit.
+
+    It finds the very values that `Codec.decode` writes.
+
+    Attributes
+    ----------
+    dtype : int                              as kernels/kv_tile.py numbers it
+    frame_bytes : int                        of the largest such frame
+    places : tuple of (k, v, scales of both)  of each layer, byte offsets within its stored frame
+    """
+
+    dtype: int
+    frame_bytes: int
+    places: tuple[tuple[int, int, int, int], ...]
+
+
 class Codec(ABC):
     """Encodes and decodes frames of one layout. For one thread: it has scratch memory of its own.
 
@@ -117,6 +134,19 @@ class Codec(ABC):
         ------
         CodecError   if the bytes are not what this codec writes for such a frame
         """
+
+    def stored_form(self) -> StoredForm | None:
+        """Return how attention reads stored frames; None: they are decoded first."""
+        return None
+
+    def require_stored(self, stored: Bytes, number: int) -> None:
+        """Refuse what attention could not read as `stored_form` says.
+
+        Raises
+        ------
+        CodecError   if the bytes are not what this codec writes for a frame that keeps no rows
+        """
+        raise CodecError(f"frames of {self.name} must be decoded")
 
     def _layers(self, number: int) -> int:
         """Return the layers of a frame; the last one of a block may have fewer."""

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels import hadamard, int4_channels, int4_rows
+from kernels import hadamard, int4_channels, int4_frame, int4_rows
+from kernels.kv_tile import STORED_INT4, STORED_ROTATED
+from kernels.vectors import LANES
 from workbench.tiering.compression.codec import (
     KEEP_NOTHING,
     Bytes,
@@ -22,6 +24,7 @@ from workbench.tiering.compression.codec import (
     Cursor,
     Halves,
     Kept,
+    StoredForm,
 )
 
 if TYPE_CHECKING:
@@ -36,6 +39,9 @@ _quantise_channels = int4_channels.QUANTIZE.variants["njit"]
 _restore_channels = int4_channels.RESTORE.variants["njit"]
 _quantise_heads = int4_rows.QUANTIZE.variants["njit"]
 _restore_heads = int4_rows.RESTORE.variants["njit_vector"]
+_restore_frame = int4_frame.KERNEL.variants["njit"]
+# Of a layer's places, those of numbers.
+_NUMBERS = np.array([1, 1, 0, 0], np.int64)
 
 
 class _Parts:
@@ -64,12 +70,15 @@ class Int4(Codec):
     name: ClassVar[str] = "int4"
     id: ClassVar[int] = 4
     is_rotated: ClassVar[bool] = False
+    stored_dtype: ClassVar[int] = STORED_INT4
 
     def __init__(self, layout: BlockLayout) -> None:
         super().__init__(layout)
         self.width, self.heads = self._width, layout.geometry.kv_heads
         self._rotated = np.empty((self._tokens, self._width), np.float32)
         self.max_stored_bytes = self._stored_bytes(self._layers(0), SINK_TOKENS + RECENT_TOKENS)
+        self._form = self.stored_form()
+        self._places = np.array(self._form.places if self._form else (), np.int64)
 
     @classmethod
     def problems_with(cls, layout: BlockLayout) -> list[str]:
@@ -127,6 +136,19 @@ class Int4(Codec):
         self._require(stored.nbytes, self._stored_bytes(layers, n_kept))
         parts = _Parts(stored, self, layers, n_kept)
         planes = self._planes(out, number)
+        if self._form is None:
+            self._restore_apart(parts, planes)
+        else:
+            first = number * self.layout.frame_layers
+            # Kept rows lie before the numbers.
+            places = self._places[first : first + layers] + parts.kept.nbytes * _NUMBERS
+            by_head = planes.reshape(*planes.shape[:3], self.heads, self._head_dim)
+            _restore_frame(by_head, stored, places, self._form.dtype)
+        if n_kept:
+            planes[:, :, rows] = parts.kept
+
+    def _restore_apart(self, parts: _Parts, planes: Halves) -> None:
+        """Restore heads that are no whole vectors, layer by layer."""
         heads = (-1, self._head_dim)
         for layer, (k, v) in enumerate(planes):
             offsets, steps = parts.k_scales[layer]
@@ -136,8 +158,29 @@ class Int4(Codec):
             scratch = self._rotated.reshape(heads)
             _restore_heads(scratch, parts.v_numbers[layer], offsets, steps)
             _narrow(v.reshape(heads), scratch, self.is_rotated)
-        if n_kept:
-            planes[:, :, rows] = parts.kept
+
+    def stored_form(self) -> StoredForm | None:
+        """Return where each layer's numbers, and its offsets before its steps, lie."""
+        if self._head_dim % (2 * LANES):
+            return None
+        layout, places = self.layout, []
+        side = self._tokens * self._width // 2
+        k_scales, v_scales = (4 * n for n in (self._width, self._tokens * self.heads))
+        for layer in range(layout.geometry.layers):
+            at, n_layers = layer % layout.frame_layers, self._layers(layout.frame_of(layer))
+            k_start = _HEADER_WORDS * _HALF_BYTES
+            v_start = k_start + n_layers * k_scales
+            k = v_start + n_layers * v_scales
+            v = k + n_layers * side
+            scales = k_start + at * k_scales, v_start + at * v_scales
+            places.append((k + at * side, v + at * side, *scales))
+        return StoredForm(self.stored_dtype, self._stored_bytes(self._layers(0), 0), tuple(places))
+
+    def require_stored(self, stored: Bytes, number: int) -> None:
+        """Refuse another length, and a header that tells of kept rows."""
+        self._require(stored.nbytes, self._stored_bytes(self._layers(number), 0))
+        if self._kept_rows(stored).any():
+            raise CodecError(f"a frame of {self.name} that keeps rows must be decoded")
 
     def _kept_rows(self, stored: Bytes) -> NDArray[np.bool_]:
         n_bytes = _HEADER_WORDS * _HALF_BYTES
@@ -160,6 +203,7 @@ class Int4Hadamard(Int4):
     name: ClassVar[str] = "int4-hadamard"
     id: ClassVar[int] = 5
     is_rotated: ClassVar[bool] = True
+    stored_dtype: ClassVar[int] = STORED_ROTATED
 
 
 def _within(kept: Kept, n_tokens: int) -> Kept:

@@ -13,7 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels import dequantize_int8, quantize
-from workbench.tiering.compression.codec import KEEP_NOTHING, Bytes, Codec, Halves, Kept
+from kernels.kv_tile import STORED_INT8
+from kernels.vectors import LANES
+from workbench.tiering.compression.codec import (
+    KEEP_NOTHING,
+    Bytes,
+    Codec,
+    Halves,
+    Kept,
+    StoredForm,
+)
 
 if TYPE_CHECKING:
     from workbench.tiering.tiered_kv_cache.layout import BlockLayout
@@ -56,6 +65,23 @@ class Int8(Codec):
         self._require(stored.nbytes, self._stored_bytes(number))
         scales, numbers, values = self._parts(stored, out, self._groups(number))
         _restore(values, numbers, scales)
+
+    def stored_form(self) -> StoredForm | None:
+        """Return where each layer's numbers and scales lie."""
+        if self._head_dim % LANES:
+            return None
+        layout, side_groups = self.layout, self._tokens * self.layout.geometry.kv_heads
+        places = []
+        for layer in range(layout.geometry.layers):
+            numbers = self._groups(layout.frame_of(layer)) * _SCALE_BYTES
+            k, v = (2 * (layer % layout.frame_layers) * side_groups + n for n in (0, side_groups))
+            sides = k * self._head_dim + numbers, v * self._head_dim + numbers
+            places.append((*sides, k * _SCALE_BYTES, v * _SCALE_BYTES))
+        return StoredForm(STORED_INT8, self.max_stored_bytes, tuple(places))
+
+    def require_stored(self, stored: Bytes, number: int) -> None:
+        """Refuse another length."""
+        self._require(stored.nbytes, self._stored_bytes(number))
 
     def _parts(self, stored: Bytes, frame: Bytes, n: int) -> tuple[Halves, Signed, Halves]:
         """Return scales [n], numbers and values [n, head_dim]; frames are rows of heads as a whole.

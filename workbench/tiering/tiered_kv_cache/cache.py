@@ -315,7 +315,7 @@ class TieredKVCache(Closing):
     def cold_wait_s(self) -> float:
         """Return the seconds that attention has waited for cold blocks."""
         behind = self._core.behind
-        return 0.0 if behind is None else behind.staging.waited_s
+        return 0.0 if behind is None else behind.stagings.waited_s
 
     def stats(self) -> CacheStats:
         """Return all counters and gauges."""

@@ -18,6 +18,7 @@ from workbench.tiering import compression
 from workbench.tiering.arriving import Arriving
 from workbench.tiering.closing import Closing
 from workbench.tiering.compression import Bytes, Codec, CodecError, Kept
+from workbench.tiering.compression.codec import StoredForm
 from workbench.tiering.memory import allocate
 from workbench.tiering.ssd_tier.lookup import OnHits
 from workbench.tiering.tiered_kv_cache.layout import BlockLayout
@@ -125,6 +126,17 @@ class CodedFrames(Closing):
                 other.result()
         return here
 
+    def accept(self, one: Wanted, stored: Bytes) -> bool:
+        """Return whether stored bytes can be attended to as they are.
+
+        If not, the frame is counted and told of like one that cannot be decoded.
+        """
+        return self._succeeds(one, lambda: self._codec().require_stored(stored, one.number))
+
+    def stored_form(self) -> StoredForm | None:
+        """Return how frames are attended to as they are stored."""
+        return self._codec().stored_form()
+
     def close(self) -> None:
         """Stop the second thread."""
         self._helper.shutdown()
@@ -132,8 +144,13 @@ class CodedFrames(Closing):
     def _decode(self, one: Wanted, payload: memoryview | None) -> bool:
         if payload is None:
             return False
+        stored = np.frombuffer(payload, np.uint8)
+        return self._succeeds(one, lambda: self._codec().decode(stored, one.number, one.view))
+
+    def _succeeds(self, one: Wanted, step: Callable[[], None]) -> bool:
+        """Return whether a codec took a frame's bytes; if not they are counted, and told of."""
         try:
-            self._codec().decode(np.frombuffer(payload, np.uint8), one.number, one.view)
+            step()
         except CodecError:
             with self._lock:
                 self.undecoded += 1

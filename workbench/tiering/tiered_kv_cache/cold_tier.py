@@ -1,7 +1,8 @@
 """Put blocks on the SSD tier and get them back, frame by frame.
 
 Follows: a frame of another model, tenant or codec is a miss; so is one of another length. Without a
-codec frames are read straight into their place; with one they are read elsewhere and decoded there.
+codec, or to be attended as they are stored, frames are read straight into their place; else they
+are read elsewhere and decoded there.
 Leaves out: which blocks (directory.py), when (write_behind.py, loading.py, staging.py).
 """
 
@@ -13,9 +14,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+import numpy as np
+
 from workbench.tiering.async_io.engine import StorageError
 from workbench.tiering.closing import Closing
 from workbench.tiering.compression import Kept
+from workbench.tiering.compression.codec import StoredForm
 from workbench.tiering.compression.none import NoCodec
 from workbench.tiering.ssd_tier import Attributes, SsdTier
 from workbench.tiering.ssd_tier.lookup import OnHits
@@ -152,6 +156,32 @@ class ColdTier(Closing):
             self.read_bytes += sum(here) * self._layout.frame_bytes
         return here
 
+    def stored_form(self) -> StoredForm | None:
+        """Return how frames are attended to as they are stored; None: they must be decoded."""
+        return None if self._coded is None else self._coded.stored_form()
+
+    def get_stored(self, frames: Sequence[FrameAt]) -> list[bool]:
+        """Read frames as the codec stored them, of blocks of which it keeps no rows.
+
+        Only where there is a `stored_form`; views have room for its ``frame_bytes``, and else are
+        as for `get`.
+        """
+        assert self._coded is not None, "without a codec frames are stored as they are attended"
+        wanted = [Wanted(frame_key(one.key, one.frame), *one[1:]) for one in frames]
+        try:
+            buffers = [one.view.data for one in wanted]
+            payloads = self._ssd.get_many([one.key for one in wanted], buffers, self._attributes)
+        except _BROKEN:
+            return [False] * len(frames)
+        with self._lock:
+            self.read_bytes += sum(one.nbytes for one in payloads if one is not None)
+        return [
+            payload is not None
+            and self._coded.accept(one, np.frombuffer(payload, np.uint8))
+            and _is_in(payload, one.view)
+            for payload, one in zip(payloads, wanted, strict=True)
+        ]
+
     def _read(self, frames: Sequence[Wanted], on_hits: OnHits) -> Sequence[memoryview | None]:
         """Return the stored bytes of frames, None for what is not there."""
         keys = [one.key for one in frames]
@@ -196,6 +226,11 @@ class ColdTier(Closing):
 
 
 def _is_all_of(payload: memoryview, view: Bytes) -> bool:
-    """Return whether a payload fills a view, not pooled memory; the tier cuts it from either."""
+    """Return whether a payload fills a view."""
+    return _is_in(payload, view) and payload.nbytes == view.nbytes
+
+
+def _is_in(payload: memoryview, view: Bytes) -> bool:
+    """Return whether a payload lies in a view, not in pooled memory; the tier cuts it of either."""
     source: object = payload.obj
-    return source is view and payload.nbytes == view.nbytes
+    return source is view

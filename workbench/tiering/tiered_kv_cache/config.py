@@ -42,9 +42,12 @@ class CacheConfig:
     codec : str                     of frames on the SSD tier: a name of `compression.CODECS`, or
                                     one with others for some layers, as "int8,int4:12-29"
     staging_bytes : int             memory through which cold blocks are attended
+    attend_stored : bool            attend cold blocks as the codec stored them, where it can; the
+                                    values are the same
     write_queue_blocks : int        sealed blocks that may wait for the SSD tier; more are dropped
     write_wait_s : float            how long a sequence waits for a slot that is being written
-    close_wait_s : float            how long closing waits for the blocks that are to be written
+    close_wait_s : float            how long closing, and persisting, wait for blocks on their way
+                                    to the SSD tier
     """
 
     geometry: KVGeometry
@@ -58,6 +61,7 @@ class CacheConfig:
     recent_tokens: int = 0
     codec: str = NoCodec.name
     staging_bytes: int = 64 * MIB
+    attend_stored: bool = True
     write_queue_blocks: int = 256
     write_wait_s: float = 1.0
     close_wait_s: float = 30.0

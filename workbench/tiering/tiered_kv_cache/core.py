@@ -23,7 +23,7 @@ from workbench.tiering.tiered_kv_cache.loading import Loader
 from workbench.tiering.tiered_kv_cache.packing import Packer
 from workbench.tiering.tiered_kv_cache.slab import Bytes, HotSlab
 from workbench.tiering.tiered_kv_cache.slot_pool import Slots
-from workbench.tiering.tiered_kv_cache.staging import Staging
+from workbench.tiering.tiered_kv_cache.stagings import Stagings
 from workbench.tiering.tiered_kv_cache.write_behind import WriteBehind
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Behind(NamedTuple):
     """What only a cache with an SSD tier has."""
 
     cold: ColdTier
-    staging: Staging
+    stagings: Stagings
     loader: Loader
     writer: WriteBehind
 
@@ -63,11 +63,13 @@ class Core:
         self.sequences: set[CachedSequence] = set()
         self.behind: Behind | None = None
         if cold is not None:
-            staging = Staging(self.layout, cold, config.staging_bytes)
+            stagings = Stagings(
+                self.layout, cold, config.staging_bytes, attend_stored=config.attend_stored
+            )
             loader = Loader(self.directory, self.slab, cold, self.changed)
             waiting = config.write_queue_blocks
             writer = WriteBehind(self.directory, self.slab, cold, self.changed, waiting)
-            self.behind = Behind(cold, staging, loader, writer)
+            self.behind = Behind(cold, stagings, loader, writer)
 
         self.limit(config.hot_bytes // self.layout.block_bytes)
 
@@ -149,7 +151,7 @@ class Core:
             self._write_hot(self.behind.writer)
             self.behind.writer.close()
             self.behind.loader.close()
-            self.behind.staging.close()
+            self.behind.stagings.close()
             self.behind.cold.close()
 
     def _write_hot(self, writer: WriteBehind) -> None:

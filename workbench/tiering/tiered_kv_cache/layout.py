@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kernels.kv_tile import FLOAT16, FLOAT32, INT8
 from workbench.errors import UsageError
 from workbench.tiering.async_io.engine import PAGE_BYTES
 from workbench.tiering.kv_geometry import KVGeometry
@@ -20,7 +21,8 @@ from workbench.tiering.kv_geometry import KVGeometry
 BLOCK_TOKENS = 64
 # int8 values share one scale a token and head, float16: 1.94 times smaller than float16 at 64.
 SCALE_BYTES = 2
-DTYPES = ("float32", "float16", "int8")
+_TILE_DTYPES = {"float32": FLOAT32, "float16": FLOAT16, "int8": INT8}
+DTYPES = tuple(_TILE_DTYPES)
 # A prefix of 4,096 tokens of the 135M model is there 4 to 10 % sooner in frames of 720 KiB than of
 # 480, and as int8 in frames of 372 than of 248: each frame is a request, a header and a sum. A
 # block of 256 KiB has two at least: the first layers are attended while the others are read.
@@ -52,12 +54,15 @@ class LayerRun(NamedTuple):
     slots : int64[n_blocks]              the row of each block, in the sequence's order
     places : Places                      where the layer's parts lie within a row
     n_tokens : int                       tokens in these blocks; only the last may be partly filled
+    dtype : int                          how values are kept there (kernels/kv_tile.py): as the
+                                         layout has it, or as the cold tier's codec stores frames
     """
 
     memory: NDArray[np.uint8]
     slots: NDArray[np.int64]
     places: Places
     n_tokens: int
+    dtype: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +143,11 @@ class BlockLayout:
         """Return the bytes of one layer's K (or V) scales."""
         has_scales = self.geometry.dtype == "int8"
         return self.block_tokens * self.geometry.kv_heads * SCALE_BYTES if has_scales else 0
+
+    @property
+    def tile_dtype(self) -> int:
+        """Return the dtype as the kernels number it (kernels/kv_tile.py)."""
+        return _TILE_DTYPES[self.geometry.dtype]
 
     def places(self, layer: int) -> Places:
         """Return where one layer's parts lie within a block."""

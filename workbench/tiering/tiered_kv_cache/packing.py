@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels import block_store
+from kernels import block_store, block_widen
 from kernels.block_target import Store
 from workbench.phases import Phase
 from workbench.tiering.kv_geometry import KVGeometry
@@ -27,6 +27,7 @@ Tokens = NDArray[np.float32] | NDArray[np.float16]
 # as much of V measured); a token or two may be attended before they would have left it.
 _PAST_CACHE_BYTES = 64 << 10
 _COPIES = Phase("copies")
+_widen = block_widen.KERNEL.variants["njit"]
 
 
 class Packer:
@@ -91,10 +92,15 @@ def unpack(layout: BlockLayout, run: LayerRun, start: int, stop: int) -> tuple[F
     """Return the keys and values of the run's tokens from start to stop."""
     geometry = layout.geometry
     k, v = np.empty((2, stop - start, geometry.kv_heads, geometry.head_dim), np.float32)
+    is_stored = run.dtype != layout.tile_dtype
     cut = run._replace(n_tokens=stop)
     for first, last, slot in _parts(layout, cut, start):
         begin = first % layout.block_tokens
         rows = slice(begin, begin + last - first)
+        if is_stored:
+            whole = _widened(layout, run, slot)
+            k[first - start : last - start], v[first - start : last - start] = whole[:, rows]
+            continue
         for values, side in ((k, "k"), (v, "v")):
             packed, scales = _side(layout, run, slot, side)
             values[first - start : last - start] = packed[rows]
@@ -103,10 +109,20 @@ def unpack(layout: BlockLayout, run: LayerRun, start: int, stop: int) -> tuple[F
     return k, v
 
 
+def _widened(layout: BlockLayout, run: LayerRun, slot: int) -> Floats:
+    """Return K and V of a block that lies as a codec stored it, float32[2, block_tokens, ...]."""
+    geometry, n_tokens = layout.geometry, layout.block_tokens
+    sides = np.empty((2, n_tokens, geometry.kv_heads, geometry.head_dim), np.float32)
+    places = np.array(run.places, np.int64)
+    _widen(sides[0], sides[1], run.memory[slot], places, run.dtype, n_tokens)
+    return sides
+
+
 def clear(layout: BlockLayout, block: NDArray[np.uint8], n_tokens: int) -> None:
     """Zero everything behind a block's first tokens, in every layer."""
     for layer in range(layout.geometry.layers):
-        run = LayerRun(block[None], np.zeros(1, np.int64), layout.places(layer), n_tokens)
+        where = block[None], np.zeros(1, np.int64), layout.places(layer)
+        run = LayerRun(*where, n_tokens, layout.tile_dtype)
         for side in ("k", "v"):
             packed, scales = _side(layout, run, 0, side)
             packed[n_tokens:] = 0

@@ -34,6 +34,9 @@ def _write_full(core: Core, keys: Sequence[bytes]) -> bool:
     cold, directory = core.behind.cold, core.directory
     with core.changed:
         core.wait_for(keys, core.layout.n_frames - 1)
+        # What is on its way would be written twice.
+        core.settle()
+        core.behind.writer.await_writes(keys, core.config.close_wait_s)
         missing = [key for key in keys if not cold.contains(key)]
         slots = [directory.slot_to_write(key) for key in missing]
         here = [(key, slot) for key, slot in zip(missing, slots, strict=True) if slot is not None]

@@ -2,7 +2,8 @@
 
 Follows: double buffering; a frame stays until its row is needed, so that its other layers, and the
 sequence's next step, find it there.
-Leaves out: promotion; what is read here stays cold.
+Leaves out: promotion; what is read here stays cold. Which frames are read as they are stored, and
+which are decoded (stagings.py).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -19,17 +20,19 @@ import numpy as np
 from workbench.errors import UsageError
 from workbench.tiering.closing import Closing
 from workbench.tiering.memory import MIB, allocate
-from workbench.tiering.tiered_kv_cache.cold_tier import ColdTier, FrameAt
+from workbench.tiering.tiered_kv_cache.cold_tier import FrameAt
 from workbench.tiering.tiered_kv_cache.errors import CacheFullError
-from workbench.tiering.tiered_kv_cache.layout import BlockLayout
 from workbench.tiering.tiered_kv_cache.slot_pool import SlotPool, Slots
 
+MIN_ROWS = 2
 # As many frames as the device is asked for at once.
 _MAX_BATCH = 32
 # Rows are freed by whoever attends beside; nobody attends one batch for so long.
 _ROW_WAIT_S = 30.0
 
 Name = tuple[bytes, int]
+# Reads frames into their views, and says which are there now.
+Read = Callable[[Sequence[FrameAt]], Sequence[bool]]
 
 
 @dataclass(slots=True)
@@ -69,22 +72,26 @@ class Batch:
 class Staging(Closing):
     """Rows of one frame each, ``limit_bytes`` in all. Safe between threads."""
 
-    def __init__(self, layout: BlockLayout, cold: ColdTier, limit_bytes: int) -> None:
+    def __init__(self, row_bytes: int, read: Read, limit_bytes: int) -> None:
         """Take the memory.
+
+        Parameters
+        ----------
+        row_bytes : int   of the largest frame, whole pages
 
         Raises
         ------
         UsageError   if fewer than two frames fit
         """
-        n_rows = limit_bytes // layout.frame_bytes
-        if n_rows < 2:
+        n_rows = limit_bytes // row_bytes
+        if n_rows < MIN_ROWS:
             raise UsageError(
-                f"staging_bytes={limit_bytes:,} holds {n_rows} frames of {layout.frame_bytes:,} "
-                "bytes, 2 are needed; raise it or lower frame_layers"
+                f"staging_bytes={limit_bytes:,} holds {n_rows} frames of {row_bytes:,} "
+                f"bytes, {MIN_ROWS} are needed; raise it or lower frame_layers"
             )
-        self.memory = allocate(n_rows * layout.frame_bytes).reshape(n_rows, layout.frame_bytes)
+        self.memory = allocate(n_rows * row_bytes).reshape(n_rows, row_bytes)
         self.batch_blocks = max(1, min(_MAX_BATCH, n_rows // 4))
-        self._cold = cold
+        self._read_frames = read
         self._rows = SlotPool(n_rows)
         self._staged: OrderedDict[Name, _Staged] = OrderedDict()
         self._changed = threading.Condition()
@@ -174,7 +181,7 @@ class Staging(Closing):
 
     def _read(self, missing: dict[Name, _Staged], reading: Future[frozenset[Name]]) -> None:
         wanted = [FrameAt(*name, self.memory[one.row]) for name, one in missing.items()]
-        here = self._cold.get(wanted)
+        here = self._read_frames(wanted)
         failed = [one for one, is_here in zip(wanted, here, strict=True) if not is_here]
         with self._changed:
             for frame in failed:

@@ -39,7 +39,7 @@ class WriteBehind(Closing):
         self._changed = changed
         self._max_waiting = max_waiting
         self._waiting: deque[bytes] = deque()
-        self._n_writing = 0
+        self._writing: frozenset[bytes] = frozenset()
         self._stopping = False
         self.counts = WriteCounts()
         self._thread = threading.Thread(target=self._work, name="kv-write-behind", daemon=True)
@@ -48,7 +48,7 @@ class WriteBehind(Closing):
     @property
     def n_waiting(self) -> int:
         """Return the blocks that are not written yet."""
-        return len(self._waiting) + self._n_writing
+        return len(self._waiting) + len(self._writing)
 
     def offer(self, keys: Sequence[bytes]) -> None:
         """Take blocks to write, as many as the queue holds. The lock is held."""
@@ -65,6 +65,13 @@ class WriteBehind(Closing):
         """Wait until everything offered was written or failed; return whether it was."""
         with self._changed:
             return self._changed.wait_for(lambda: not self.n_waiting, timeout_s)
+
+    def await_writes(self, keys: Sequence[bytes], timeout_s: float) -> None:
+        """Wait until none of these blocks waits or is being written. The lock is held."""
+        wanted = set(keys)
+        self._changed.wait_for(
+            lambda: wanted.isdisjoint(self._writing) and wanted.isdisjoint(self._waiting), timeout_s
+        )
 
     def close(self) -> None:
         """Stop once the write under way has ended; what still waits is dropped."""
@@ -100,7 +107,7 @@ class WriteBehind(Closing):
                 continue
             batch.append((key, slot))
         self._directory.slots.hold(np.array([slot for _, slot in batch], np.int64))
-        self._n_writing = len(batch)
+        self._writing = frozenset(key for key, _ in batch)
         return batch
 
     def _conclude(self, batch: Sequence[tuple[bytes, int]], stored: Sequence[bool]) -> None:
@@ -112,5 +119,5 @@ class WriteBehind(Closing):
                 self.counts.failed += 1
                 self._directory.unwritten(key)
         self._directory.slots.unhold(np.array([slot for _, slot in batch], np.int64))
-        self._n_writing = 0
+        self._writing = frozenset()
         self._changed.notify_all()

@@ -13,6 +13,7 @@ from workbench.runs.doctor import examine
 NAMES = [
     *("python", "packages", "charts", "import names", "kernelspec", "numba"),
     *("store", "free space", "direct I/O", "page size", "SSD", "read"),
+    *("sealing", "sealing key"),
     *("CPU governor", "chromium", "fio", "profiler", "counters", "peers", "fonts", "model"),
     "outputs",
 ]

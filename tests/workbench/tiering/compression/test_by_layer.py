@@ -138,3 +138,7 @@ def test_layers_of_other_dtypes_can_only_stay_as_they_are(dtype):
     got = restored(codec, coded(codec, frame))
     n_bytes = 2 * layout.layer_bytes
     np.testing.assert_array_equal(got[:n_bytes], frame[:n_bytes])
+
+
+def test_frames_of_several_codecs_are_decoded_before_they_are_attended():
+    assert compression.create("int8,int4:1", LAYOUT).stored_form() is None

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+from kernels import block_widen
 from tests.workbench.tiering.compression.frames import (
     LAYOUT,
     LAYOUTS,
+    SMALL,
     coded,
     frame_of,
     planes_of,
@@ -13,11 +15,12 @@ from tests.workbench.tiering.compression.frames import (
 )
 from workbench.errors import UsageError
 from workbench.tiering import compression
-from workbench.tiering.compression import CODECS, CodecError, Identity
+from workbench.tiering.compression import CODECS, CodecError, Identity, Kept
 from workbench.tiering.compression.by_layer import ByLayer
 from workbench.tiering.kv_geometry import KVGeometry
 from workbench.tiering.tiered_kv_cache import BlockLayout
 
+ATTENDED = ("int8", "int4", "int4-hadamard")
 # Of the toy's three layers the last is alone in its frame; the other toy has one layer.
 MAPS = ("int8,int4:1", "none,lossless:0,int8+zstd:2", "int4-hadamard+zstd,int8-channel:0-1")
 NAMES = (*CODECS, *MAPS)
@@ -93,6 +96,49 @@ def test_flipped_bytes_are_wrong_values_or_refused_but_never_anything_else(name)
             continue
         finally:
             assert (guarded[LAYOUT.frame_bytes :] == 0xAA).all()
+
+
+@pytest.mark.parametrize("name", ATTENDED)
+@pytest.mark.parametrize("number", [0, 1])
+def test_stored_frames_are_attended_as_they_would_be_decoded(name, number):
+    codec = compression.create(name, LAYOUT)
+    form = codec.stored_form()
+    stored = coded(codec, frame_of(LAYOUT, number), number)
+    codec.require_stored(stored, number)
+    assert stored.nbytes <= form.frame_bytes <= codec.max_stored_bytes
+    planes = planes_of(LAYOUT, restored(codec, stored, number), number)
+    for layer, expected in enumerate(planes, number * LAYOUT.frame_layers):
+        sides = np.zeros((2, 16, 2, 64), np.float32)
+        places = np.array(form.places[layer], np.int64)
+        block_widen.KERNEL.variants["njit"](*sides, stored, places, form.dtype, 16)
+        np.testing.assert_array_equal(sides, expected.astype(np.float32).reshape(sides.shape))
+
+
+@pytest.mark.parametrize("name", CODECS)
+def test_what_is_not_attended_as_stored_says_so(name):
+    assert (compression.create(name, LAYOUT).stored_form() is not None) == (name in ATTENDED)
+    codec = compression.create(name, SMALL)
+    assert codec.stored_form() is None
+    if name not in ATTENDED:
+        with pytest.raises(CodecError, match="must be decoded"):
+            codec.require_stored(coded(codec, frame_of(SMALL)), 0)
+
+
+@pytest.mark.parametrize("name", ATTENDED)
+def test_only_whole_frames_without_kept_rows_are_attended_as_stored(name):
+    codec = compression.create(name, LAYOUT)
+    stored = coded(codec, frame_of(LAYOUT))
+    wrong = [stored[:0], stored[:-1], np.append(stored, np.uint8(0))]
+    wrong.append(coded(codec, frame_of(LAYOUT, 1), 1))
+    kept = [coded(codec, frame_of(LAYOUT), kept=one) for one in (Kept(4), Kept(0, 3, 7))]
+    for one in [*wrong, *(one for one in kept if one.nbytes != stored.nbytes)]:
+        with pytest.raises(CodecError):
+            codec.require_stored(one, 0)
+    if name != "int8":
+        assert len(kept[0]) > len(stored)
+        stored[:2].view(np.uint16)[0] = 4
+        with pytest.raises(CodecError, match="keeps rows"):
+            codec.require_stored(stored, 0)
 
 
 @every

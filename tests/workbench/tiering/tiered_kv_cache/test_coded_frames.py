@@ -103,6 +103,18 @@ def test_what_is_missing_or_wrong_is_not_here_and_only_the_wrong_is_counted(code
     assert coded.refused == [bytes([2])]
 
 
+def test_what_attention_could_not_read_is_refused_as_if_it_was_decoded():
+    refused = []
+    with CodedFrames("int4", LAYOUT, refused.append) as coded:
+        stored = encoded(coded, some(2))
+        one, other = wanted(np.zeros_like(some(2)))
+        assert coded.stored_form() is not None
+        assert coded.accept(one, stored[0])
+        assert coded.undecoded == 0
+        assert not coded.accept(other, stored[1][:-1])
+        assert (coded.undecoded, refused) == (1, [bytes([1])])
+
+
 def test_a_reader_that_fails_leaves_no_thread_waiting(coded):
     frames = some(40)
     stored, back = encoded(coded, frames), np.zeros_like(frames)

@@ -202,6 +202,56 @@ def test_what_cannot_be_decoded_is_a_miss_is_counted_and_goes(store, payload, co
         assert cold.undecoded == 1
 
 
+def rows_for(cold, keys):
+    form = cold.stored_form()
+    row_bytes = -(-form.frame_bytes // 4096) * 4096
+    names = [(key, frame) for key in keys for frame in range(HALVES.n_frames)]
+    memory = allocate(len(names) * row_bytes).reshape(len(names), -1)
+    return [FrameAt(*name, row) for name, row in zip(names, memory, strict=True)]
+
+
+@pytest.mark.parametrize("codec", ["int8", "int4", "int4-hadamard"])
+def test_frames_are_read_as_they_are_stored(store, codec):
+    ssd, _, _ = store
+    with coded(ssd, codec) as cold:
+        cold.put([(LATER, frames_in(halves()))])
+        frames = rows_for(cold, [LATER, FIRST])
+        assert cold.get_stored(frames) == [True] * 3 + [False] * 3
+        assert cold.read_bytes == cold.written_bytes
+        for one in frames[:3]:
+            stored = ssd.get(frame_key(LATER, one.frame))
+            assert one.view[: len(stored)].tobytes() == stored
+        assert cold.undecoded == 0
+
+
+def test_what_cannot_be_attended_as_stored_is_a_miss_is_counted_and_goes(store):
+    ssd, _, _ = store
+    with coded(ssd, "int4") as cold:
+        # Of a first block's rows some are kept: whoever asks for it so is wrong.
+        cold.put([(FIRST, frames_in(halves())), (LATER, frames_in(halves()))])
+        wrong = frame_key(LATER, 1)
+        codec = compression.CODECS["int4"].id
+        ssd.delete(wrong)
+        ssd.put(wrong, bytes(99), BlockKeys(HALVES, fingerprint=b"toy", codec=codec).attributes)
+        assert cold.get_stored(rows_for(cold, [FIRST, LATER])) == [False] * 3 + [True, False, True]
+        assert cold.undecoded == 4
+        assert not cold.contains(LATER)
+
+
+@pytest.mark.parametrize("error", [StorageError("forked"), MemoryError()])
+def test_a_broken_tier_has_no_stored_frames(store, monkeypatch, error):
+    ssd, _, _ = store
+    with coded(ssd, "int8") as cold:
+        cold.put([(LATER, frames_in(halves()))])
+
+        def refuse(*given):
+            raise error
+
+        monkeypatch.setattr(type(ssd), "get_many", refuse)
+        assert cold.get_stored(rows_for(cold, [LATER])) == [False] * 3
+        monkeypatch.undo()
+
+
 def test_sinks_of_a_first_block_and_the_newest_tokens_of_a_tail_are_kept(store):
     ssd, _, _ = store
     with coded(ssd, "int4") as cold:

@@ -24,7 +24,8 @@ def packed(dtype, rng):
 
 def run_of(layout, memory, layer):
     """Return a run of slots 2 and 0, whose first two tokens were never stored."""
-    return LayerRun(memory, np.array([2, 0], np.int64), layout.places(layer), 5)
+    where = memory, np.array([2, 0], np.int64), layout.places(layer)
+    return LayerRun(*where, 5, layout.tile_dtype)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

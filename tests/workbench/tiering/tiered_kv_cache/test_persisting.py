@@ -50,6 +50,15 @@ def test_it_survives_a_power_loss():
         assert cache.load(IDS).wait() == len(IDS)
 
 
+def test_what_is_on_its_way_is_not_written_twice():
+    n_blocks = -(-len(IDS) // SIZE)
+    for _ in range(5):  # the writer has got on more or less by the time
+        with cache_on(sim_disk()) as (cache, _), cache.sequence() as sequence:
+            append(sequence, IDS)
+            assert sequence.persist()
+            assert cache.stats().ssd_written_bytes == n_blocks * cache.layout.block_bytes
+
+
 @pytest.mark.parametrize("cut", [5, 6, 8])
 def test_a_part_of_a_sealed_block_is_persisted_too(cut):
     disk = sim_disk()

@@ -43,7 +43,7 @@ def frames():
 
 @pytest.fixture
 def staging(frames):
-    with Staging(LAYOUT, frames, ROWS * LAYOUT.frame_bytes) as staging:
+    with Staging(LAYOUT.frame_bytes, frames.get, ROWS * LAYOUT.frame_bytes) as staging:
         yield staging
         frames.let.set()
 
@@ -142,4 +142,4 @@ def test_a_missing_frame_that_was_only_foreseen_takes_no_row(staging, frames):
 
 def test_too_little_memory_is_refused():
     with pytest.raises(UsageError, match=r"holds 1 frames .* 2 are needed"):
-        Staging(LAYOUT, Frames(), 2 * LAYOUT.frame_bytes - 1)
+        Staging(LAYOUT.frame_bytes, Frames().get, 2 * LAYOUT.frame_bytes - 1)

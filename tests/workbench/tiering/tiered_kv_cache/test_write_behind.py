@@ -76,6 +76,15 @@ def test_sealed_blocks_are_written_while_they_stay_hot():
         assert directory.hot_blocks == 3
 
 
+def test_writes_of_some_blocks_are_awaited():
+    with writing() as (writer, directory, cold, _):
+        for number in range(3):
+            admit(writer, directory, number)
+        with writer._changed:
+            writer.await_writes([key(1), key(7)], 30)
+            assert cold.contains(key(1))
+
+
 def test_a_queue_that_is_full_drops_what_comes_and_never_blocks():
     with writing(max_waiting=1, capacity=6, n_slots=8) as (writer, directory, cold, _):
         cold.let.clear()
