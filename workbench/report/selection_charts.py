@@ -41,6 +41,7 @@ _CHOICE_ROLES = {
     MOST_NEED: "third",
 }
 _LIMIT = "limit"
+_FINE = "int8 everywhere"
 _ROW_HEIGHT = 26
 _SIDE_PIXELS = 170
 
@@ -152,10 +153,10 @@ def _curve(rows: pl.DataFrame, layout: str, metric: str) -> pl.DataFrame:
     )
 
 
-def _level(points: pl.DataFrame, name: str, value: float) -> pl.DataFrame:
+def _level(points: pl.DataFrame, name: str, value: float, x: str = "percent") -> pl.DataFrame:
     """Return a horizontal line as far as the points reach."""
-    ends = [points["percent"].min(), points["percent"].max()]
-    return pl.DataFrame({"variant": [name] * 2, "value": [value] * 2, "percent": ends})
+    ends = [points[x].min(), points[x].max()]
+    return pl.DataFrame({"variant": [name] * 2, "value": [value] * 2, x: ends})
 
 
 def speed(rows: pl.DataFrame) -> Figure:
@@ -188,28 +189,34 @@ def speed(rows: pl.DataFrame) -> Figure:
 
 
 def coarse(rows: pl.DataFrame) -> Figure:
-    """Draw KL over bytes a token, a line a choice of layers; all start and end alike."""
+    """Draw KL over bytes a token, a line a choice of layers, from all of them to the fewest."""
     keys = ["variant", "case"]
 
     def means(name: str, column: str) -> pl.DataFrame:
         some = rows.filter(pl.col("metric") == name)
         return some.group_by(keys, maintain_order=True).agg(pl.col("value").mean().alias(column))
 
-    points = means("coarse_kl", "kl").join(
-        means("coarse_bytes", "bytes"), on=keys, maintain_order="left"
+    # As many layers take the same bytes, but for where their runs are filled up.
+    kib = (pl.col("bytes").mean().over("case") / 1024).round(1)
+    points = (
+        means("coarse_kl", "value")
+        .join(means("coarse_bytes", "bytes"), on=keys, maintain_order="left")
+        .select(*keys, "value", x=kib)
+        .sort("x")
     )
-    is_end = pl.col("variant") == UNIFORM
-    choices = points.filter(~is_end)["variant"].unique(maintain_order=True).to_list()
-    ends = [points.filter(is_end).with_columns(variant=pl.lit(name)) for name in choices]
+    is_uniform = pl.col("variant") == UNIFORM
+    uniform, chosen = points.filter(is_uniform), points.filter(~is_uniform)
+    rules = chosen["variant"].unique(maintain_order=True).to_list()
+    starts = [uniform.head(1).with_columns(variant=pl.lit(rule)) for rule in rules]
+    lines = pl.concat([*starts, chosen]).select("variant", "value", "x")
+    level = _level(lines, _FINE, float(uniform["value"][-1]), "x")
     return sweep_lines(
-        pl.concat([points.filter(~is_end), *ends]).with_columns(
-            kib=(pl.col("bytes") / 1024).round(1)
-        ),
-        "What the answer loses by how many bytes a token has, by the layers that were coarsened",
-        Channel("kib", "A token on the SSD", "KiB"),
-        Channel("kl", "KL from float16", "nats", log=True),
+        pl.concat([lines, level]),
+        "What the answer loses by how many bytes a token has, by the layers that have int4",
+        Channel("x", "A token on the SSD", "KiB"),
+        Channel("value", "KL from float16", "nats", log=True),
         "variant",
-        _CHOICE_ROLES,
+        _CHOICE_ROLES | {_FINE: "ceiling"},
     )
 
 

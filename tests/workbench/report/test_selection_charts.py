@@ -85,20 +85,21 @@ def test_speed_names_layout_and_share():
     assert "one choice a frame" in said
 
 
-def test_choices_of_layers_begin_and_end_alike():
+def test_choices_of_layers_begin_alike_and_end_beside_int8():
     parts = []
     for rule, layers, n_bytes, kl in (
-        ("all layers", 0, 23_760, 0.0001),
-        ("all layers", 30, 12_950, 0.002),
-        ("least need", 15, 18_360, 0.0006),
-        ("most need", 15, 18_364, 0.0014),
+        ("all layers", 0, 11_880, 0.0001),
+        ("all layers", 30, 6_570, 0.002),
+        ("least loss", 15, 9_230, 0.0006),
+        ("most need", 15, 9_170, 0.0014),
     ):
         case = f"layers={layers}"
         parts += [
             metrics.rows("coarse_bytes", "bytes", [n_bytes], case=case, variant=rule),
             metrics.rows("coarse_kl", "nats", [kl / 2, 3 * kl / 2], case=case, variant=rule),
         ]
-    figure = selection_charts.coarse(pl.concat(parts))
-    said = drawn(figure)
-    assert "least need from 0.00200 nats at 12.6 KiB to 0.000100 nats at 23.2 KiB" in said
+    said = drawn(selection_charts.coarse(pl.concat(parts)))
+    assert "least loss from 0.00200 nats at 6.40 KiB to 0.000600 nats at 9 KiB" in said
+    assert "most need from 0.00200 nats at 6.40 KiB to 0.00140 nats at 9 KiB" in said
+    assert "int8 everywhere from 0.000100 nats" in said
     assert "all layers" not in said
