@@ -65,6 +65,11 @@ def open_notebook(page: Any, url: str) -> Any:
     return page.locator(".jp-CodeCell").first
 
 
+def settle(page: Any) -> None:
+    """Wait until the kernel stays idle: it reconnects once and drops what it was asked."""
+    page.wait_for_function(KERNEL_STAYS_IDLE, polling=200, timeout=60_000)
+
+
 def choose_tiny(page: Any, cell: Any) -> None:
     """Retype the parameters cell with the tiny preset."""
     editor = cell.locator(".cm-content", has_text="preset")
@@ -74,6 +79,7 @@ def choose_tiny(page: Any, cell: Any) -> None:
     editor.click()
     page.keyboard.press("ControlOrMeta+a")
     page.keyboard.insert_text(source.replace('"standard"', '"tiny"', 1))
+    settle(page)
 
 
 def run_all(page: Any) -> None:
@@ -117,11 +123,6 @@ def measure_another_block_size(page: Any) -> None:
     assert controls.locator("table").first.locator("tbody tr").first.inner_text().startswith("64")
 
 
-def settle(page: Any) -> None:
-    """Wait until the kernel stays idle: it reconnects once and drops what it was asked."""
-    page.wait_for_function(KERNEL_STAYS_IDLE, polling=200, timeout=60_000)
-
-
 def run_cell(page: Any, source: str) -> Any:
     """Run the one code cell whose source has these words, and return it once it has ended."""
     cell = page.locator(".jp-CodeCell").filter(has=page.locator(".jp-InputArea", has_text=source))
@@ -146,7 +147,6 @@ def test_day_24_s_fleet_is_changed_by_its_controls(lab, watched: Watched) -> Non
         datasets.path(name)
     before, page = DAY24.read_bytes(), watched.page
     choose_tiny(page, open_notebook(page, lab.url))
-    settle(page)
     # The fleet's cell needs none of the measurements before it.
     needed = ("preset: str", "d = day.open", "codec_ratios")
     for source in needed:
