@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from workbench import datasets, paths
+from workbench.benchmark.caching import trace_mooncake
 from workbench.benchmark.network.fleet_cost import FleetCost
 from workbench.runs.days.day24_network_tier import Day24Params
 
@@ -143,8 +144,8 @@ def found_locally(table: Any) -> str:
 
 @pytest.mark.parametrize("lab", ["day24"], indirect=True)
 def test_day_24_s_fleet_is_changed_by_its_controls(lab, watched: Watched) -> None:
-    for name in ("smollm2-135m", "mooncake-conversation"):
-        datasets.path(name)
+    datasets.path("smollm2-135m")
+    trace_mooncake.read("mooncake-conversation")  # fetched, so that no cell has to
     before, page = DAY24.read_bytes(), watched.page
     choose_tiny(page, open_notebook(page, lab.url))
     # The fleet's cell needs none of the measurements before it.

@@ -14,7 +14,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ _GRACE_S = 10.0
 # Run before anything counts: 64 MiB of huge pages take up to 50 ms to be touched first, which held
 # a run of 50 ms to a seventh of its rate and one of 200 ms to a half.
 _WARM_UP_MS = 100
+# Added to a job in which nothing was moved: longer than a shared disk was seen to stall.
+_STALL_MS = 2_000
 # Deep queues in the order of preference; psync has no queue, so threads make the depth there.
 _DEEP_ENGINES = ("io_uring", "libaio", "psync")
 # A batched run moves this share of its depth a system call.
@@ -120,6 +122,11 @@ def run(file: Path, job: FioJob, grace_s: float = _GRACE_S) -> FioResult:
     for engine in ("psync",) if job.depth == 1 else _DEEP_ENGINES:
         try:
             answer = _execute(_command(file, job, engine), file.parent, job, grace_s)
+            if _is_empty(answer):
+                # A stalled device: a job of 20 ms may end before its first answer.
+                refusals.append(f"nothing was moved in {job.runtime_ms} ms")
+                job = replace(job, runtime_ms=job.runtime_ms + _STALL_MS)
+                answer = _execute(_command(file, job, engine), file.parent, job, grace_s)
         except _EngineRefusedError as error:
             refusals.append(f"{engine} refused: {error}")
             continue
@@ -256,6 +263,12 @@ def _parse(output: str) -> Mapping[str, Any]:
             f"check that `fio` on PATH is the I/O tester: {ENABLE}"
         )
     return answer
+
+
+def _is_empty(answer: Mapping[str, Any]) -> bool:
+    """Return whether a job ended without a single completed request."""
+    jobs = answer.get("jobs") or [{}]
+    return all(jobs[0].get(op, {}).get("total_ios") == 0 for op in ("read", "write"))
 
 
 def _result(answer: Mapping[str, Any], job: FioJob, engine: str, note: str) -> FioResult:

@@ -98,6 +98,17 @@ def test_a_run_leaves_nothing_behind_and_keeps_the_size(file):
 
 
 @pytest.mark.fio
+def test_a_run_that_moved_nothing_is_made_once_more_and_says_so(file, impostor, tmp_path):
+    nothing = '{"jobs": [{"read": {"total_ios": 0}, "write": {"total_ios": 0}}]}'
+    seen, real = tmp_path / "seen", shutil.which("fio")
+    impostor(f"""[ -e "{seen}" ] || {{ touch "{seen}"; echo '{nothing}'; exit 0; }}
+exec "{real}" "$@" """)
+    result = fio.run(file, FioJob("read", BLOCK_KIB, 1, 30))
+    assert result.gb_s > 0
+    assert result.note == "nothing was moved in 30 ms"
+
+
+@pytest.mark.fio
 def test_a_refused_ring_falls_back_and_says_why(file, impostor):
     real = shutil.which("fio")
     refuse = 'case "$*" in *io_uring*) echo "io_uring: not permitted" >&2; exit 1;; esac'
