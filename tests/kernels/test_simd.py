@@ -148,6 +148,7 @@ def test_other_machines_get_their_own_instructions(triple, store, fence):
 
 
 @compiled
+@pytest.mark.timeout(450)
 def test_kernels_also_run_interpreted():
     root = Path(__file__).parents[2]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/kernels"]
