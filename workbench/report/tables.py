@@ -19,7 +19,7 @@ _LONG_TEXT = 44
 # A row's name may wrap sooner: it is what makes a table of many numbers too wide.
 _LONG_NAME = 28
 _PERCENTAGE = r"^-?[0-9][0-9.,]* ?%$"
-_WRITTEN = r"^-?[0-9][0-9.,]* ?%?$"
+_WRITTEN = r"^[+-]?[0-9][0-9.,]* ?%?$"
 # The style repeats the class: a notebook front end knows our classes as little as our sheet.
 _RIGHT = ' class="num" style="text-align: right"'
 _LEFT = ' style="text-align: left"'

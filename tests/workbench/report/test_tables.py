@@ -83,7 +83,7 @@ def test_percentages_stand_to_the_right_and_names_may_wrap() -> None:
 
 
 def test_numbers_written_out_stand_to_the_right_but_for_the_names_of_rows() -> None:
-    frame = pl.DataFrame({"size": ["4", "16"], "KL": ["0.0080", "-1.5"], "range": ["0 to 1", "2"]})
+    frame = pl.DataFrame({"size": ["4", "16"], "KL": ["+0.0080", "-1.5"], "range": ["0 to 1", "2"]})
     html = table_html(frame, "Codecs")
     assert '<th scope="row" style="text-align: left">16</th>' in html
     assert '<td class="num" style="text-align: right">-1.5</td>' in html
