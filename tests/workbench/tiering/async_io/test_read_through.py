@@ -37,9 +37,11 @@ class Disk:
 
     def read(self, ahead, at, n_bytes=SIZE, deadline_s=5.0):
         request = Request("read", 0, at, np.zeros(n_bytes, np.uint8).data)
-        note = lambda n_requests, n: self.cached.append((n_requests, n))  # noqa: E731
-        (done,) = read_through(ahead, [request], deadline_s, self.carry, note)
+        (done,) = read_through(ahead, [request], deadline_s, self.carry, self.note)
         return done
+
+    def note(self, n_requests, n_bytes):
+        self.cached.append((n_requests, n_bytes))
 
 
 @pytest.fixture
