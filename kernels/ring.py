@@ -3,7 +3,7 @@
 Follows: io_uring(7): the tail is published with release, the other side's is read with acquire.
 Leaves out: setting the ring up, files, buffers, what an error means (tiering/async_io/ring.py).
 
-A *job* is one row of int64 that holds one transfer; a *slot* is one request in flight. A completion
+A *job* (ring_job.py) is one transfer; a *slot* is one request in flight. A completion
 names its slot and that slot's generation, which is new for every submission, so that an answer that
 comes late can never be taken for another request's.
 """
@@ -23,24 +23,28 @@ from kernels.atomics import (
     store_release,
     system_call,
 )
+from kernels.ring_job import (
+    ADDRESS,
+    ASYNC_CANCEL,
+    BUFFER,
+    ENDED_NS,
+    FSYNC,
+    MOVED,
+    N_BYTES,
+    OFFSET,
+    SKIP,
+    STARTED_NS,
+    WORD,
+    advance_vector,
+    count_whole,
+    is_vectored,
+)
 
 IO_URING_ENTER = 426
 _GETEVENTS, _EXT_ARG = 1, 8
 _EXT_ARG_BYTES = 24
 
-# Operations (linux/io_uring.h).
-NOP, READV, WRITEV, FSYNC, READ_FIXED, WRITE_FIXED = 0, 1, 2, 3, 4, 5
-ASYNC_CANCEL, READ, WRITE = 14, 22, 23
 _DATASYNC = 1
-
-# Columns of a job. WORD is the submission's first 8 bytes (operation, flags, file descriptor), or
-# SKIP for a row that is not to be submitted. N_BYTES is the sum over all buffers; ADDRESS is that
-# of the buffer, or of the iovec table whose length is in BUFFER (vectored operations); BUFFER is
-# otherwise the registered buffer's number. MOVED counts bytes, or holds a negative error number.
-# ENDED stays 0 until the job is over.
-WORD, OFFSET, ADDRESS, N_BYTES, BUFFER, MOVED, STARTED_NS, ENDED_NS = range(8)
-JOB_COLUMNS = 8
-SKIP = -1
 
 # Columns of a slot.
 GENERATION, JOB = range(2)
@@ -156,62 +160,6 @@ def push(ring, word, offset, address, length, user_data, buffer):
 
 
 @njit(cache=True, nogil=True)
-def next_misfit(jobs, first, stop):
-    """Return the first row whose offset is negative or off its grid, or ``stop``.
-
-    Each row's BUFFER holds its mask: the bits that must be 0 in offset, address and length. It is 0
-    afterwards, in the rows that were looked at.
-    """
-    for row in range(first, stop):
-        offset, mask = jobs[row, OFFSET], jobs[row, BUFFER]
-        jobs[row, BUFFER] = 0
-        if offset < 0 or (offset | jobs[row, ADDRESS] | jobs[row, N_BYTES]) & mask:
-            return row
-    return stop
-
-
-@njit(cache=True, nogil=True)
-def _is_whole(jobs, row):
-    return jobs[row, ENDED_NS] > 0 and jobs[row, MOVED] == jobs[row, N_BYTES]
-
-
-@njit(cache=True, nogil=True)
-def count_whole(jobs, first, stop):
-    """Return how many rows from ``first`` on are over and whole, up to one that is not."""
-    row = first
-    while row < stop and _is_whole(jobs, row):
-        row += 1
-    return row - first
-
-
-@njit(cache=True, nogil=True)
-def add_up(jobs, totals):
-    """Count the whole rows.
-
-    Parameters
-    ----------
-    totals : int64[5]   out: reads, their bytes, writes, their bytes, syncs
-    """
-    totals[:] = 0
-    for row in range(jobs.shape[0]):
-        if not _is_whole(jobs, row):
-            continue
-        operation = jobs[row, WORD] & 0xFF
-        if operation == FSYNC:
-            totals[4] += 1
-        else:
-            kind = 0 if operation in (READ, READV, READ_FIXED) else 2
-            totals[kind] += 1
-            totals[kind + 1] += jobs[row, N_BYTES]
-
-
-@njit(cache=True, nogil=True)
-def _is_vectored(word):
-    operation = word & 0xFF
-    return operation in (READV, WRITEV)
-
-
-@njit(cache=True, nogil=True)
 def _push_job(ring, slots, jobs, slot, row):
     """Submit what is left of a job from a slot of a new generation."""
     slots[slot, GENERATION] += 1
@@ -219,28 +167,13 @@ def _push_job(ring, slots, jobs, slot, row):
     user_data = (slots[slot, GENERATION] << SLOT_BITS) | slot
     word, moved, buffer = jobs[row, WORD], jobs[row, MOVED], jobs[row, BUFFER]
     address, length = jobs[row, ADDRESS], min(jobs[row, N_BYTES] - moved, _MOST_BYTES)
-    if _is_vectored(word):
+    if is_vectored(word):
         length, buffer = buffer, 0
     elif word & 0xFF == FSYNC:
         length = _DATASYNC << 32
     else:
         address += moved
     push(ring, word, jobs[row, OFFSET] + moved, address, length, user_data, buffer)
-
-
-@njit(cache=True, nogil=True)
-def _advance_vector(jobs, row, n_bytes):
-    """Take bytes that have moved off the front of a job's iovec table."""
-    while n_bytes > 0:
-        address = jobs[row, ADDRESS]
-        length = load_int64(address + 8)
-        if length > n_bytes:
-            store_int64(address, load_int64(address) + n_bytes)
-            store_int64(address + 8, length - n_bytes)
-            return
-        n_bytes -= length
-        jobs[row, ADDRESS] += 16
-        jobs[row, BUFFER] -= 1
 
 
 @njit(cache=True, nogil=True)
@@ -283,8 +216,8 @@ def _take(ring, slots, free, jobs, user_data, result, now):
     if result > 0 and jobs[row, MOVED] < jobs[row, N_BYTES]:
         if result < asked:
             ring[SHORT] += 1
-        if _is_vectored(jobs[row, WORD]):
-            _advance_vector(jobs, row, result)
+        if is_vectored(jobs[row, WORD]):
+            advance_vector(jobs, row, result)
         _push_job(ring, slots, jobs, slot, row)
         return
     _finish(ring, slots, free, jobs, slot, row, now)

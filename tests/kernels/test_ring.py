@@ -10,6 +10,7 @@ import pytest
 from numba import config
 
 from kernels import ring as loops
+from kernels import ring_job
 from workbench.tiering.async_io.ring import Ring, RingRefusedError
 
 DEPTH = 8
@@ -43,14 +44,14 @@ def pipe():
 
 
 def nops(n: int) -> np.ndarray:
-    jobs = np.zeros((n, loops.JOB_COLUMNS), dtype=np.int64)
-    jobs[:, loops.WORD] = loops.NOP
+    jobs = np.zeros((n, ring_job.JOB_COLUMNS), dtype=np.int64)
+    jobs[:, ring_job.WORD] = ring_job.NOP
     return jobs
 
 
 def reading(fd: int, buffer: np.ndarray, offset: int = 0) -> np.ndarray:
-    jobs = np.zeros((1, loops.JOB_COLUMNS), dtype=np.int64)
-    jobs[0, : loops.BUFFER] = loops.READ | fd << 32, offset, buffer.ctypes.data, buffer.nbytes
+    jobs = np.zeros((1, ring_job.JOB_COLUMNS), dtype=np.int64)
+    jobs[0, : ring_job.BUFFER] = ring_job.READ | fd << 32, offset, buffer.ctypes.data, buffer.nbytes
     return jobs
 
 
@@ -68,8 +69,8 @@ def test_a_hundred_thousand_requests_go_round_both_rings_many_times(ring):
     jobs = nops(n_jobs)
     ring.begin()
     assert drive(ring, jobs, 100) == 0
-    assert (jobs[:, loops.ENDED_NS] > 0).all()
-    assert (jobs[:, loops.ENDED_NS] >= jobs[:, loops.STARTED_NS]).all()
+    assert (jobs[:, ring_job.ENDED_NS] > 0).all()
+    assert (jobs[:, ring_job.ENDED_NS] >= jobs[:, ring_job.STARTED_NS]).all()
     assert ring.slots[:, loops.GENERATION].sum() == n_jobs
     assert n_jobs > 50 * (ring.words[loops.CQ_MASK] + 1)
     assert ring.n_free == DEPTH
@@ -87,7 +88,7 @@ def test_no_more_than_the_depth_is_ever_in_flight(ring, pipe):
     assert ring.words[loops.NEXT] == DEPTH
     os.write(pipe[1], bytes(3 * DEPTH))
     assert drive(ring, jobs) == 0
-    assert (jobs[:, loops.MOVED] == 1).all()
+    assert (jobs[:, ring_job.MOVED] == 1).all()
 
 
 def test_without_draining_it_returns_when_all_is_submitted(ring, pipe):
@@ -95,7 +96,7 @@ def test_without_draining_it_returns_when_all_is_submitted(ring, pipe):
     jobs = reading(pipe[0], buffer)
     ring.begin()
     assert drive(ring, jobs, drain=False) == 0
-    assert jobs[0, loops.ENDED_NS] == 0
+    assert jobs[0, ring_job.ENDED_NS] == 0
     os.write(pipe[1], b"late")
     assert drive(ring, jobs) == 0
     assert bytes(buffer) == b"late"
@@ -117,10 +118,10 @@ def test_uring_stale_cqe_completes_nothing(ring, pipe, generation_off, slot):
     aimed = busy if slot < DEPTH else slot
     generation = int(ring.slots[busy, loops.GENERATION]) + generation_off
     forged = (generation << loops.SLOT_BITS) | aimed
-    loops.push(ring.words, loops.NOP, 0, 0, 0, forged, 0)
+    loops.push(ring.words, ring_job.NOP, 0, 0, 0, forged, 0)
     assert drive(ring, jobs, 0.05) == -errno.ETIME
     assert ring.words[loops.STRAY] == 1
-    assert jobs[0, loops.ENDED_NS] == 0
+    assert jobs[0, ring_job.ENDED_NS] == 0
     os.write(pipe[1], b"real")
     assert drive(ring, jobs) == 0
     assert bytes(buffer) == b"real"
@@ -132,7 +133,7 @@ def test_a_second_answer_for_a_free_slot_frees_it_only_once(ring):
     drive(ring, nops(1))
     slot = int(np.flatnonzero(ring.slots[:, loops.GENERATION])[0])
     forged = (int(ring.slots[slot, loops.GENERATION]) << loops.SLOT_BITS) | slot
-    loops.push(ring.words, loops.NOP, 0, 0, 0, forged, 0)
+    loops.push(ring.words, ring_job.NOP, 0, 0, 0, forged, 0)
     ring.begin()
     drive(ring, nops(1))
     assert ring.words[loops.STRAY] == 1
@@ -157,7 +158,7 @@ def test_an_abandoned_request_answers_late_and_frees_its_slot(ring, pipe):
     loops.reap(ring.words, ring.slots, ring.free, later, 1)
     assert ring.words[loops.STALE] == 1
     assert ring.n_free == DEPTH
-    assert jobs[0, loops.ENDED_NS] == 0
+    assert jobs[0, ring_job.ENDED_NS] == 0
 
 
 def test_uring_short_read_goes_on_where_it_stopped(ring, pipe):
@@ -168,12 +169,12 @@ def test_uring_short_read_goes_on_where_it_stopped(ring, pipe):
     ring.begin()
     os.write(pipe[1], content[:1000].tobytes())
     assert drive(ring, jobs, 0.05) == -errno.ETIME
-    assert jobs[0, loops.MOVED] == 1000
+    assert jobs[0, ring_job.MOVED] == 1000
     for start in (1000, 2000):
         os.write(pipe[1], content[start : start + 1000].tobytes())
         drive(ring, jobs, 0.05)
-    assert jobs[0, loops.MOVED] == 3000
-    assert jobs[0, loops.ENDED_NS] > 0
+    assert jobs[0, ring_job.MOVED] == 3000
+    assert jobs[0, ring_job.ENDED_NS] > 0
     np.testing.assert_array_equal(buffer, content)
     assert ring.words[loops.SHORT] == 2
 
@@ -184,9 +185,9 @@ def test_short_vectored_reads_go_on_in_the_right_buffer(ring, pipe, pieces):
     buffers = [np.zeros(length, np.uint8) for length in lengths]
     table = np.array([(one.ctypes.data, one.nbytes) for one in buffers], dtype=np.int64)
     jobs = reading(pipe[0], np.zeros(1, np.uint8))
-    jobs[0, loops.WORD] += loops.READV - loops.READ
-    jobs[0, loops.ADDRESS], jobs[0, loops.N_BYTES] = table.ctypes.data, sum(lengths)
-    jobs[0, loops.BUFFER] = len(lengths)
+    jobs[0, ring_job.WORD] += ring_job.READV - ring_job.READ
+    jobs[0, ring_job.ADDRESS], jobs[0, ring_job.N_BYTES] = table.ctypes.data, sum(lengths)
+    jobs[0, ring_job.BUFFER] = len(lengths)
     content = np.random.default_rng(1).integers(0, 256, 3000, dtype=np.uint8)
     ring.begin()
     start = 0
@@ -197,7 +198,7 @@ def test_short_vectored_reads_go_on_in_the_right_buffer(ring, pipe, pieces):
     os.write(pipe[1], content[start:].tobytes())
     if start < 3000:
         assert drive(ring, jobs) == 0
-    assert jobs[0, loops.MOVED] == 3000
+    assert jobs[0, ring_job.MOVED] == 3000
     np.testing.assert_array_equal(np.concatenate(buffers), content)
 
 
@@ -209,8 +210,8 @@ def test_the_end_of_a_file_ends_a_job_short(ring, tmp_path):
         jobs = reading(file.fileno(), buffer)
         ring.begin()
         assert drive(ring, jobs) == 0
-    assert jobs[0, loops.MOVED] == 1000
-    assert jobs[0, loops.ENDED_NS] > 0
+    assert jobs[0, ring_job.MOVED] == 1000
+    assert jobs[0, ring_job.ENDED_NS] > 0
 
 
 def test_errors_are_the_jobs_own(ring):
@@ -218,15 +219,15 @@ def test_errors_are_the_jobs_own(ring):
     jobs = np.concatenate([nops(3), reading(9999, buffer), nops(3)])
     ring.begin()
     assert drive(ring, jobs) == 0
-    assert jobs[:, loops.MOVED].tolist() == [0, 0, 0, -errno.EBADF, 0, 0, 0]
+    assert jobs[:, ring_job.MOVED].tolist() == [0, 0, 0, -errno.EBADF, 0, 0, 0]
 
 
 def test_skipped_rows_are_over_and_untouched(ring):
     jobs = nops(5)
-    jobs[[0, 3], loops.WORD] = loops.SKIP
+    jobs[[0, 3], ring_job.WORD] = ring_job.SKIP
     ring.begin()
     assert drive(ring, jobs) == 0
-    assert (jobs[:, loops.ENDED_NS] > 0).tolist() == [False, True, True, False, True]
+    assert (jobs[:, ring_job.ENDED_NS] > 0).tolist() == [False, True, True, False, True]
 
 
 def test_not_now_is_asked_again_without_spinning(ring, pipe):
@@ -248,7 +249,7 @@ def test_cancelling_ends_what_waits(ring, pipe):
     ring.begin()
     assert drive(ring, jobs, 0.02) == -errno.ETIME
     loops.cancel(ring.words, ring.slots, ring.free, jobs)
-    assert jobs[:, loops.MOVED].tolist() == [-errno.ECANCELED] * 5
+    assert jobs[:, ring_job.MOVED].tolist() == [-errno.ECANCELED] * 5
     assert ring.n_free == DEPTH
     assert loops.abandon(ring.slots) == 0
 
@@ -264,7 +265,7 @@ def test_what_the_kernel_has_not_taken_is_withdrawn(ring, pipe):
     loops.withdraw(ring.words, ring.slots, ring.free)
     assert in_flight(ring) == 1
     assert loops.enter(ring.words, 0, 0) == 0
-    assert (waiting[:, loops.ENDED_NS] == 0).all()
+    assert (waiting[:, ring_job.ENDED_NS] == 0).all()
     ring.begin()
     assert drive(ring, nops(20)) == 0
 
@@ -302,52 +303,6 @@ def test_other_threads_run_while_it_waits(ring, pipe):
     thread.join()
 
 
-def misfits(jobs: np.ndarray) -> list[int]:
-    rows, row = [], loops.next_misfit(jobs, 0, len(jobs))
-    while row < len(jobs):
-        rows.append(row)
-        row = loops.next_misfit(jobs, row + 1, len(jobs))
-    return rows
-
-
-def test_misfits_are_found_by_each_rows_own_grid():
-    jobs = nops(7)
-    columns = [loops.OFFSET, loops.ADDRESS, loops.N_BYTES, loops.BUFFER]
-    jobs[:, columns] = [
-        (4096, 8192, 4096, 4095),
-        (4097, 8192, 4096, 4095),
-        (4096, 8193, 4096, 4095),
-        (4096, 8192, 4095, 4095),
-        (1, 1, 1, 0),
-        (-4096, 0, 4096, 0),
-        (0, 0, 0, 4095),
-    ]
-    assert misfits(jobs) == [1, 2, 3, 5]
-    assert not jobs[:, loops.BUFFER].any()
-
-
-def test_whole_rows_are_counted_by_what_they_were():
-    jobs = nops(7)
-    jobs[:, loops.WORD] = [
-        loops.READ,
-        loops.WRITE | 5 << 32,
-        loops.FSYNC,
-        loops.READ_FIXED,
-        loops.WRITEV,
-        loops.READV,
-        loops.SKIP,
-    ]
-    jobs[:, loops.N_BYTES] = [1, 2, 0, 4, 8, 16, 0]
-    jobs[:, loops.MOVED] = [1, 2, 0, 4, 8, 15, 0]
-    jobs[:, loops.ENDED_NS] = [1, 1, 1, 1, 1, 1, 0]
-    totals = np.full(5, 99, dtype=np.int64)
-    loops.add_up(jobs, totals)
-    assert totals.tolist() == [2, 5, 2, 10, 1]
-    assert loops.count_whole(jobs, 0, 7) == 5
-    assert loops.count_whole(jobs, 2, 4) == 2
-    assert loops.count_whole(jobs, 5, 7) == 0
-
-
 def test_a_window_bounds_what_is_under_way_and_some_may_be_over_before_all(ring, pipe):
     buffer = np.zeros(100, np.uint8)
     jobs = np.repeat(reading(pipe[0], buffer[:1]), 3 * DEPTH, axis=0)
@@ -362,7 +317,7 @@ def test_a_window_bounds_what_is_under_way_and_some_may_be_over_before_all(ring,
     os.write(pipe[1], bytes(3 * DEPTH - 5))
     assert ring.drive(jobs, len(jobs), len(jobs), 1, end_ns) == 0
     assert ring.words[loops.DONE] == len(jobs)
-    assert (jobs[:, loops.MOVED] == 1).all()
+    assert (jobs[:, ring_job.MOVED] == 1).all()
     # The next batch has the whole depth again.
     ring.begin()
     more = np.repeat(reading(pipe[0], buffer[:1]), 3 * DEPTH, axis=0)

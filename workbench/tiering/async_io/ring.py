@@ -20,7 +20,7 @@ from time import monotonic_ns
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels import atomics
+from kernels import atomics, ring_job
 from kernels import ring as loops
 from workbench.tiering.async_io.buffers import address
 from workbench.tiering.async_io.engine import OnWhole, StorageError
@@ -36,7 +36,7 @@ _CLOCK_CALL = {"x86_64": 228, "aarch64": 113}
 _WRITE_CALL = {"x86_64": 1, "aarch64": 64}
 _PARAMS_BYTES = 120
 _LOADING_NS = 60 * 10**9
-_NO_JOBS = np.zeros((1, loops.JOB_COLUMNS), dtype=np.int64)
+_NO_JOBS = np.zeros((1, ring_job.JOB_COLUMNS), dtype=np.int64)
 
 # Rings that were closed while the device still had requests of theirs: kept to the process's end.
 _never_freed: list[Ring] = []
@@ -257,11 +257,11 @@ def load_loops() -> None:
 
     Cost    about a second the first time in a process; some more when nothing is cached on disk.
     """
-    ring, jobs = Ring(1), np.zeros((1, loops.JOB_COLUMNS), dtype=np.int64)
+    ring, jobs = Ring(1), np.zeros((1, ring_job.JOB_COLUMNS), dtype=np.int64)
     ring.begin()
-    ring.drive(jobs, loops.next_misfit(jobs, 0, 1), 1, 1, monotonic_ns() + _LOADING_NS)
-    loops.count_whole(jobs, 0, 1)
-    loops.add_up(jobs, np.zeros(5, dtype=np.int64))
+    ring.drive(jobs, ring_job.next_misfit(jobs, 0, 1), 1, 1, monotonic_ns() + _LOADING_NS)
+    ring_job.count_whole(jobs, 0, 1)
+    ring_job.add_up(jobs, np.zeros(5, dtype=np.int64))
     loops.published(ring.words)
     ring.give_up(jobs, lambda row: None)
     loops.enter(ring.words, 0, 0)

@@ -15,7 +15,7 @@ from itertools import chain, repeat
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels import ring as loops
+from kernels import ring_job
 from workbench.tiering.async_io.buffers import address
 from workbench.tiering.async_io.checks import (
     failed,
@@ -28,12 +28,12 @@ from workbench.tiering.async_io.engine import PAGE_BYTES, Completion, Request, S
 from workbench.tiering.async_io.files import OpenFile
 from workbench.tiering.async_io.tally import Count
 
-_OPERATIONS = {"read": loops.READ, "write": loops.WRITE, "sync": loops.FSYNC}
+_OPERATIONS = {"read": ring_job.READ, "write": ring_job.WRITE, "sync": ring_job.FSYNC}
 _TOTALS: tuple[Count, ...] = ("reads", "read_bytes", "writes", "written_bytes", "syncs")
 # From READ to READ_FIXED, and from WRITE to WRITE_FIXED.
-_TO_FIXED = loops.READ_FIXED - loops.READ
+_TO_FIXED = ring_job.READ_FIXED - ring_job.READ
 # From READ to READV, and from WRITE to WRITEV.
-_TO_VECTORED = loops.READV - loops.READ
+_TO_VECTORED = ring_job.READV - ring_job.READ
 
 _first_byte, _addressof = ctypes.c_char.from_buffer, ctypes.addressof
 
@@ -50,17 +50,17 @@ class RegisteredBuffers:
 
     def mark(self, rows: NDArray[np.int64]) -> None:
         """Let those rows whose buffer lies within a registered one use it."""
-        begin = rows[:, loops.ADDRESS]
+        begin = rows[:, ring_job.ADDRESS]
         place = np.searchsorted(self._starts, begin, side="right") - 1
-        operation = rows[:, loops.WORD] & 0xFF
+        operation = rows[:, ring_job.WORD] & 0xFF
         inside = (
             (place >= 0)
-            & (begin + rows[:, loops.N_BYTES] <= self._ends[place])
-            & ((operation == loops.READ) | (operation == loops.WRITE))
-            & (rows[:, loops.WORD] != loops.SKIP)
+            & (begin + rows[:, ring_job.N_BYTES] <= self._ends[place])
+            & ((operation == ring_job.READ) | (operation == ring_job.WRITE))
+            & (rows[:, ring_job.WORD] != ring_job.SKIP)
         )
-        rows[inside, loops.WORD] += _TO_FIXED
-        rows[inside, loops.BUFFER] = self._numbers[place[inside]]
+        rows[inside, ring_job.WORD] += _TO_FIXED
+        rows[inside, ring_job.BUFFER] = self._numbers[place[inside]]
 
 
 class _Vectors:
@@ -81,15 +81,15 @@ class _Vectors:
         """Let the rows tell all bytes of their requests, and every bit that may be off the grid."""
         iovecs = np.array(self._iovecs, np.int64).reshape(-1, 2)
         bits = iovecs[:, 0] | iovecs[:, 1]
-        table[self.rows, loops.ADDRESS] = np.bitwise_or.reduceat(bits, self._starts)
-        table[self.rows, loops.N_BYTES] = np.add.reduceat(iovecs[:, 1], self._starts)
+        table[self.rows, ring_job.ADDRESS] = np.bitwise_or.reduceat(bits, self._starts)
+        table[self.rows, ring_job.N_BYTES] = np.add.reduceat(iovecs[:, 1], self._starts)
 
     def enter(self, table: NDArray[np.int64]) -> NDArray[np.int64]:
         """Let the rows name their iovecs; return these, which have to stay where they are."""
         iovecs = np.array(self._iovecs, np.int64).reshape(-1, 2)
         starts = np.array(self._starts)
-        table[self.rows, loops.ADDRESS] = iovecs.ctypes.data + starts * iovecs.strides[0]
-        table[self.rows, loops.BUFFER] = np.diff(starts, append=len(iovecs))
+        table[self.rows, ring_job.ADDRESS] = iovecs.ctypes.data + starts * iovecs.strides[0]
+        table[self.rows, ring_job.BUFFER] = np.diff(starts, append=len(iovecs))
         return iovecs
 
 
@@ -98,7 +98,7 @@ class RingJobs:
 
     Attributes
     ----------
-    table : int64[n, 8]    see kernels/ring.py; rows from `n_ready` on are not filled yet
+    table : int64[n, 8]    see kernels/ring_job.py; rows from `n_ready` on are not filled yet
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class RingJobs:
             for op, code in _OPERATIONS.items()
         }
         self._refused: dict[int, StorageError] = {}
-        self.table = np.zeros((len(batch), loops.JOB_COLUMNS), dtype=np.int64)
+        self.table = np.zeros((len(batch), ring_job.JOB_COLUMNS), dtype=np.int64)
         self.n_ready = 0
         self._completions: list[Completion] = []
         # Of requests with several buffers: iovecs that the kernel reads, and may still read later.
@@ -126,7 +126,7 @@ class RingJobs:
 
     def window(self, n_bytes: int, most: int) -> int:
         """Return how many requests move so many bytes, 2 to ``most``, by those that are rows."""
-        total = int(self.table[: self.n_ready, loops.N_BYTES].sum())
+        total = int(self.table[: self.n_ready, ring_job.N_BYTES].sum())
         return max(min(2, most), min(most, n_bytes * self.n_ready // max(1, total)))
 
     def convert(self, stop: int) -> None:
@@ -153,7 +153,8 @@ class RingJobs:
             except (KeyError, TypeError, ValueError):
                 # No such file or operation, read-only or empty: the slow way.
                 flat += self._convert_odd(row, request, vectors)
-        self.table[first:stop, : loops.MOVED] = np.array(flat, np.int64).reshape(-1, loops.MOVED)
+        rows = np.array(flat, np.int64).reshape(-1, ring_job.MOVED)
+        self.table[first:stop, : ring_job.MOVED] = rows
         if vectors.rows:
             vectors.describe(self.table)
         self._refuse_misfits(first, stop)
@@ -170,7 +171,7 @@ class RingJobs:
         refused = None if file is None else refusal(request, file.name, file.direct)
         if file is None or refused is not None:
             self._refused[row] = refused or unknown_file(request)
-            return loops.SKIP, 0, 0, 0, 0
+            return ring_job.SKIP, 0, 0, 0, 0
         word, _ = self._codes[request.op][request.file]
         if request.op == "sync":
             return word, 0, 0, 0, 0
@@ -181,10 +182,10 @@ class RingJobs:
         return word, request.offset, address(request.buffer), request.buffer.nbytes, 0
 
     def _refuse_misfits(self, first: int, stop: int) -> None:
-        row = loops.next_misfit(self.table, first, stop)
+        row = ring_job.next_misfit(self.table, first, stop)
         while row < stop:
             self._refuse(row)
-            row = loops.next_misfit(self.table, row + 1, stop)
+            row = ring_job.next_misfit(self.table, row + 1, stop)
 
     def _refuse(self, row: int) -> None:
         request = self._batch[row]
@@ -192,7 +193,7 @@ class RingJobs:
         error = refusal(request, file.name, file.direct)
         if error is not None:
             self._refused[row] = error
-            self.table[row, loops.WORD] = loops.SKIP
+            self.table[row, ring_job.WORD] = ring_job.SKIP
 
     def hold(self, row: int) -> object:
         """Return something that keeps a row's memory from being freed or resized."""
@@ -209,9 +210,9 @@ class RingJobs:
         rows that have a completion now
         """
         first = len(self._completions)
-        last = first + int(loops.count_whole(self.table, first, stop))
+        last = first + int(ring_job.count_whole(self.table, first, stop))
         rows = self.table[first:last]
-        took = (rows[:, loops.ENDED_NS] - rows[:, loops.STARTED_NS]).tolist()
+        took = (rows[:, ring_job.ENDED_NS] - rows[:, ring_job.STARTED_NS]).tolist()
         done = zip(self._batch[first:last], took, repeat(None), strict=False)
         # What `Completion(...)` does, at half the price.
         self._completions.extend(map(tuple.__new__, repeat(Completion), done))
@@ -228,9 +229,9 @@ class RingJobs:
         self.collect(len(self.table))
         completions = self._completions
         for row in range(len(completions), len(self.table)):
-            started, ended = self.table[row, loops.STARTED_NS : loops.ENDED_NS + 1].tolist()
+            started, ended = self.table[row, ring_job.STARTED_NS : ring_job.ENDED_NS + 1].tolist()
             request = self._batch[row]
-            whole = loops.count_whole(self.table, row, row + 1) == 1
+            whole = ring_job.count_whole(self.table, row, row + 1) == 1
             error = None if whole else self._error(row, request, deadline_s, answer)
             took_ns = (ended or now_ns) - started if started else 0
             completions.append(Completion(request, took_ns, error))
@@ -238,13 +239,13 @@ class RingJobs:
 
     def refused_direct(self) -> list[int]:
         """Return the rows that a file opened for direct I/O answered with "invalid"."""
-        rows: list[int] = np.flatnonzero(self.table[:, loops.MOVED] == -errno.EINVAL).tolist()
+        rows: list[int] = np.flatnonzero(self.table[:, ring_job.MOVED] == -errno.EINVAL).tolist()
         return [row for row in rows if self._files[self._batch[row].file].direct]
 
     def counts(self) -> dict[Count, int]:
         """Return what the rows add to the engine's counters."""
         totals = np.empty(len(_TOTALS), dtype=np.int64)
-        loops.add_up(self.table, totals)
+        ring_job.add_up(self.table, totals)
         counts: dict[Count, int] = dict(zip(_TOTALS, totals.tolist(), strict=True))
         counts["errors"] = len(self.table) - counts["reads"] - counts["writes"] - counts["syncs"]
         return counts
@@ -255,11 +256,12 @@ class RingJobs:
         file = self._files.get(request.file)
         if file is None:
             return unknown_file(request)
-        moved, ended = (int(word) for word in self.table[row, loops.MOVED : loops.ENDED_NS + 1 : 2])
+        moved = int(self.table[row, ring_job.MOVED])
+        ended = int(self.table[row, ring_job.ENDED_NS])
         if ended == 0 and answer not in (0, -errno.ETIME):
             return failed(request, file.name, -answer)
         if ended == 0 or moved == -errno.ECANCELED:
-            begun = bool(self.table[row, loops.STARTED_NS])
+            begun = bool(self.table[row, ring_job.STARTED_NS])
             return too_late(request, file.name, deadline_s, tried=begun)
         if moved >= 0:
             return fell_short(request, file.name, moved)

@@ -13,7 +13,7 @@ import weakref
 import numpy as np
 import pytest
 
-from kernels import ring as loops
+from kernels import ring_job
 from tests.contracts.engine_contract import Bench, RealEngineContract
 from tests.workbench.tiering.async_io.rings import Pipe, refused, wait_for
 from workbench.tiering.async_io import io_uring, ring
@@ -90,8 +90,8 @@ def test_registered_buffers_are_used_and_hold_what_was_read(path):
         batch = [Request("read", file, 3 * i * PAGE_BYTES, one) for i, one in enumerate(blocks)]
         jobs = io_uring.RingJobs(batch, engine._files.borrow([file]), engine._registered)
         jobs.convert(len(batch))
-        assert set(jobs.table[:, loops.WORD] & 0xFF) == {loops.READ_FIXED}
-        assert jobs.table[:, loops.BUFFER].tolist() == [0] * 32 + [1] * 32
+        assert set(jobs.table[:, ring_job.WORD] & 0xFF) == {ring_job.READ_FIXED}
+        assert jobs.table[:, ring_job.BUFFER].tolist() == [0] * 32 + [1] * 32
         check_all(engine.submit(batch))
         content = path.read_bytes()
         for request in batch:
@@ -358,7 +358,7 @@ def test_odirect_refused_at_the_first_request_falls_back_once(engine, path, monk
         answer = real(self, jobs, n_jobs, drain, step, deadline_ns)
         if drain and not refusals:
             refusals.append(n_jobs)
-            jobs[:n_jobs, loops.MOVED] = -errno.EINVAL
+            jobs[:n_jobs, ring_job.MOVED] = -errno.EINVAL
         return answer
 
     monkeypatch.setattr(ring.Ring, "drive", refuse)
@@ -422,9 +422,9 @@ def test_the_bench_of_the_suite_is_what_it_says(engine, disk_folder):
 def test_loops_are_compiled_when_the_engine_is_made_and_not_within_a_deadline():
     """In a process of its own, for in this one they are compiled already."""
     script = (
-        "from kernels import ring; from workbench.tiering.async_io.io_uring import UringEngine; "
-        "UringEngine(depth=4); "
-        "print([len(f.signatures) for f in (ring.drive, ring.add_up, ring.next_misfit)])"
+        "from kernels import ring, ring_job as job; "
+        "from workbench.tiering.async_io.io_uring import UringEngine; UringEngine(depth=4); "
+        "print([len(f.signatures) for f in (ring.drive, job.add_up, job.next_misfit)])"
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[1, 1, 1]"

@@ -124,13 +124,13 @@ LOADED = """
 import sys
 from pathlib import Path
 from kernels import ring as loops
-from workbench.tiering.async_io import ring
+from kernels import ring_job
 from workbench.tiering.async_io.io_uring import UringEngine
 from workbench.tiering.async_io.engine import Request
 UringEngine(depth=2).close()
-names = ["drive", "enter", "reap", "cancel", "withdraw", "abandon"]
-names += ["next_misfit", "count_whole", "add_up"]
-before = {name: len(getattr(loops, name).signatures) for name in names}
+used = [loops.drive, loops.enter, loops.reap, loops.cancel, loops.withdraw, loops.abandon]
+used += [ring_job.next_misfit, ring_job.count_whole, ring_job.add_up]
+before = {one.__name__: len(one.signatures) for one in used}
 assert all(before.values()), before
 with UringEngine(depth=2) as engine:
     file = engine.open(Path(sys.argv[1]))
@@ -138,7 +138,7 @@ with UringEngine(depth=2) as engine:
     engine.submit([Request("read", 99, 0, buffer), Request("sync", file)])
     engine.submit([Request("read", file, 0, buffer)], deadline_s=1e-9)
     engine.stats()
-assert before == {name: len(getattr(loops, name).signatures) for name in names}
+assert before == {one.__name__: len(one.signatures) for one in used}
 """
 
 

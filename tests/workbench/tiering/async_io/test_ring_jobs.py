@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kernels import ring as loops
+from kernels import ring_job
 from workbench.tiering.async_io.buffers import address, aligned_buffer
 from workbench.tiering.async_io.engine import (
     PAGE_BYTES,
@@ -39,29 +39,29 @@ def test_rows_say_what_requests_say():
         Request("write", 2, 7, memoryview(b"read-only")),
         Request("read", 2, 0, memoryview(bytearray())),
     )
-    assert (jobs.table[:, loops.WORD] & 0xFF).tolist() == [
-        loops.READ,
-        loops.WRITE,
-        loops.FSYNC,
-        loops.WRITE,
-        loops.READ,
+    assert (jobs.table[:, ring_job.WORD] & 0xFF).tolist() == [
+        ring_job.READ,
+        ring_job.WRITE,
+        ring_job.FSYNC,
+        ring_job.WRITE,
+        ring_job.READ,
     ]
-    assert (jobs.table[:, loops.WORD] >> 32).tolist() == [11, 12, 11, 12, 12]
-    assert jobs.table[:, loops.OFFSET].tolist() == [8192, 5, 0, 7, 0]
-    assert jobs.table[:, loops.N_BYTES].tolist() == [8192, 3, 0, 9, 0]
-    assert jobs.table[1, loops.ADDRESS] == address(PAGE) + 1
-    assert not jobs.table[:, loops.BUFFER].any()
+    assert (jobs.table[:, ring_job.WORD] >> 32).tolist() == [11, 12, 11, 12, 12]
+    assert jobs.table[:, ring_job.OFFSET].tolist() == [8192, 5, 0, 7, 0]
+    assert jobs.table[:, ring_job.N_BYTES].tolist() == [8192, 3, 0, 9, 0]
+    assert jobs.table[1, ring_job.ADDRESS] == address(PAGE) + 1
+    assert not jobs.table[:, ring_job.BUFFER].any()
 
 
 def test_many_buffers_become_a_table_of_them():
     second = aligned_buffer(PAGE_BYTES)
     jobs = jobs_for(Request("sync", 1), Request("read", 1, 0, PAGE, (second,)))
     row = jobs.table[1]
-    assert row[loops.WORD] & 0xFF == loops.READV
-    assert row[loops.N_BYTES] == 3 * PAGE_BYTES
-    assert row[loops.BUFFER] == 2
+    assert row[ring_job.WORD] & 0xFF == ring_job.READV
+    assert row[ring_job.N_BYTES] == 3 * PAGE_BYTES
+    assert row[ring_job.BUFFER] == 2
     (table,) = jobs._tables
-    assert row[loops.ADDRESS] == table.ctypes.data
+    assert row[ring_job.ADDRESS] == table.ctypes.data
     expected = [[address(PAGE), 2 * PAGE_BYTES], [address(second), PAGE_BYTES]]
     assert table.tolist() == expected
 
@@ -74,9 +74,9 @@ def test_converting_in_steps_is_converting_at_once():
     for stop in (1, 4, 9, 10):
         steps.convert(stop)
     whole = jobs_for(*batch)
-    columns = [loops.WORD, loops.OFFSET, loops.N_BYTES, loops.BUFFER]
+    columns = [ring_job.WORD, ring_job.OFFSET, ring_job.N_BYTES, ring_job.BUFFER]
     np.testing.assert_array_equal(steps.table[:, columns], whole.table[:, columns])
-    assert steps.table[3, loops.WORD] == loops.SKIP
+    assert steps.table[3, ring_job.WORD] == ring_job.SKIP
 
 
 @pytest.mark.parametrize(
@@ -105,8 +105,8 @@ def test_held_memory_stays_even_if_its_view_is_released():
 
 
 def finish(jobs: RingJobs, row: int, moved: int) -> None:
-    jobs.table[row, loops.STARTED_NS : loops.ENDED_NS + 1] = 100, 100 + row + 1
-    jobs.table[row, loops.MOVED] = moved
+    jobs.table[row, ring_job.STARTED_NS : ring_job.ENDED_NS + 1] = 100, 100 + row + 1
+    jobs.table[row, ring_job.MOVED] = moved
 
 
 def test_every_outcome_has_its_completion():
@@ -119,7 +119,7 @@ def test_every_outcome_has_its_completion():
     finish(jobs, 1, 512)
     finish(jobs, 2, -errno.EIO)
     finish(jobs, 3, -errno.ECANCELED)
-    jobs.table[4, loops.STARTED_NS] = 50
+    jobs.table[4, ring_job.STARTED_NS] = 50
     finish(jobs, 6, size)
     done = jobs.conclude(2.0, 1000, -errno.ETIME)
     assert [one.request for one in done] == batch
@@ -184,8 +184,8 @@ def test_registered_buffers_are_found_wherever_they_lie(order):
     jobs.convert(len(batch))
     numbers = {0: 0, 1: 0, 2: 1, 5: 2, 6: 2}
     for row in range(len(batch)):
-        fixed = jobs.table[row, loops.WORD] & 0xFF == loops.WRITE_FIXED
+        fixed = jobs.table[row, ring_job.WORD] & 0xFF == ring_job.WRITE_FIXED
         assert bool(fixed) is (row in numbers)
         if fixed:
-            assert jobs.table[row, loops.BUFFER] == order.index(numbers[row])
-    assert jobs.table[9, loops.WORD] == loops.SKIP
+            assert jobs.table[row, ring_job.BUFFER] == order.index(numbers[row])
+    assert jobs.table[9, ring_job.WORD] == ring_job.SKIP
