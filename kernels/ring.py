@@ -268,14 +268,17 @@ def _publish(ring, jobs, n_jobs):
 
 
 @njit(cache=True, nogil=True)
-def _is_full(ring):
-    return ring[N_FREE] == 0 or ring[NEXT] - ring[DONE] >= ring[WINDOW]
+def _is_full(ring, jobs):
+    # Half the window in the end: what is under way then becomes whole all at once, and whoever
+    # works on what is whole has that much left to do when the device is done.
+    window = min(ring[WINDOW], max(ring[WINDOW] // 2, jobs.shape[0] - ring[NEXT]))
+    return ring[N_FREE] == 0 or ring[NEXT] - ring[DONE] >= window
 
 
 @njit(cache=True, nogil=True)
 def _fill(ring, slots, free, jobs, n_jobs, step, now):
     """Submit up to ``step`` jobs, unless they, the window or the free slots run out before."""
-    while step > 0 and ring[NEXT] < n_jobs and not _is_full(ring):
+    while step > 0 and ring[NEXT] < n_jobs and not _is_full(ring, jobs):
         row = ring[NEXT]
         ring[NEXT] += 1
         if jobs[row, WORD] == SKIP:
@@ -324,7 +327,7 @@ def drive(ring, slots, free, jobs, n_jobs, n_over, step, deadline_ns):
         if now >= deadline_ns:
             return -_ETIME
         n_wait = 0
-        if not reached and (all_submitted or _is_full(ring)):
+        if not reached and (all_submitted or _is_full(ring, jobs)):
             # Of what is in flight, abandoned requests may never answer.
             n_wait = max(1, min(step, ring[NEXT] - ring[DONE], depth))
         wait_ns = deadline_ns - now

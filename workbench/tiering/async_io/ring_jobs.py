@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import errno
 from collections.abc import Mapping, Sequence
-from itertools import chain, repeat
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,8 @@ from workbench.tiering.async_io.tally import Count
 
 _OPERATIONS = {"read": ring_job.READ, "write": ring_job.WRITE, "sync": ring_job.FSYNC}
 _TOTALS: tuple[Count, ...] = ("reads", "read_bytes", "writes", "written_bytes", "syncs")
+# By so many requests a batch's mean size is told.
+_SAMPLE = 8
 # From READ to READ_FIXED, and from WRITE to WRITE_FIXED.
 _TO_FIXED = ring_job.READ_FIXED - ring_job.READ
 # From READ to READV, and from WRITE to WRITEV.
@@ -68,28 +70,35 @@ class _Vectors:
 
     def __init__(self) -> None:
         self.rows: list[int] = []
+        # Of each: how many buffers it has, and how many those before it have.
+        self._counts: list[int] = []
         self._starts: list[int] = []
         self._iovecs: list[int] = []
 
-    def add(self, row: int, pieces: Sequence[int]) -> None:
-        """Note a request's buffers: the address of each, and its bytes."""
+    def add(self, row: int, buffers: Sequence[tuple[int, int]]) -> tuple[int, int]:
+        """Note a request's buffers: the address of each, and its bytes.
+
+        Returns
+        -------
+        every bit of theirs that may be off the grid, and all bytes
+        """
         self.rows.append(row)
         self._starts.append(len(self._iovecs) // 2)
-        self._iovecs += pieces
-
-    def describe(self, table: NDArray[np.int64]) -> None:
-        """Let the rows tell all bytes of their requests, and every bit that may be off the grid."""
-        iovecs = np.array(self._iovecs, np.int64).reshape(-1, 2)
-        bits = iovecs[:, 0] | iovecs[:, 1]
-        table[self.rows, ring_job.ADDRESS] = np.bitwise_or.reduceat(bits, self._starts)
-        table[self.rows, ring_job.N_BYTES] = np.add.reduceat(iovecs[:, 1], self._starts)
+        self._counts.append(len(buffers))
+        bits = total = 0
+        for place, n_bytes in buffers:
+            self._iovecs += (place, n_bytes)
+            bits |= place | n_bytes
+            total += n_bytes
+        return bits, total
 
     def enter(self, table: NDArray[np.int64]) -> NDArray[np.int64]:
         """Let the rows name their iovecs; return these, which have to stay where they are."""
         iovecs = np.array(self._iovecs, np.int64).reshape(-1, 2)
-        starts = np.array(self._starts)
-        table[self.rows, ring_job.ADDRESS] = iovecs.ctypes.data + starts * iovecs.strides[0]
-        table[self.rows, ring_job.BUFFER] = np.diff(starts, append=len(iovecs))
+        table[self.rows, ring_job.ADDRESS] = (
+            iovecs.ctypes.data + np.array(self._starts) * iovecs.strides[0]
+        )
+        table[self.rows, ring_job.BUFFER] = self._counts
         return iovecs
 
 
@@ -125,9 +134,10 @@ class RingJobs:
         self._tables: list[NDArray[np.int64]] = []
 
     def window(self, n_bytes: int, most: int) -> int:
-        """Return how many requests move so many bytes, 2 to ``most``, by those that are rows."""
-        total = int(self.table[: self.n_ready, ring_job.N_BYTES].sum())
-        return max(min(2, most), min(most, n_bytes * self.n_ready // max(1, total)))
+        """Return how many requests move so many bytes, 2 to ``most``, by the first ones' size."""
+        sample = self._batch[:_SAMPLE]
+        total = sum([one.n_bytes for one in sample])
+        return max(min(2, most), min(most, n_bytes * len(sample) // max(1, total)))
 
     def convert(self, stop: int) -> None:
         """Fill the rows from `n_ready` up to ``stop``."""
@@ -142,21 +152,17 @@ class RingJobs:
                 buffer = request.buffer
                 # Nothing is kept of this: an object a request makes the garbage collector look
                 # through the whole heap, which cost as much as all the rest.
-                place = _addressof(_first_byte(buffer))
+                place, n_bytes = _addressof(_first_byte(buffer)), buffer.nbytes
                 if request.rest:
-                    pieces = [place, buffer.nbytes]
-                    for one in request.rest:
-                        pieces += (_addressof(_first_byte(one)), one.nbytes)
-                    vectors.add(row, pieces)
+                    rest = [(_addressof(_first_byte(one)), one.nbytes) for one in request.rest]
+                    place, n_bytes = vectors.add(row, [(place, n_bytes), *rest])
                     word += _TO_VECTORED
-                flat += (word, request.offset, place, buffer.nbytes, mask)
+                flat += (word, request.offset, place, n_bytes, mask)
             except (KeyError, TypeError, ValueError):
                 # No such file or operation, read-only or empty: the slow way.
                 flat += self._convert_odd(row, request, vectors)
         rows = np.array(flat, np.int64).reshape(-1, ring_job.MOVED)
         self.table[first:stop, : ring_job.MOVED] = rows
-        if vectors.rows:
-            vectors.describe(self.table)
         self._refuse_misfits(first, stop)
         if vectors.rows:
             self._tables.append(vectors.enter(self.table))
@@ -175,11 +181,12 @@ class RingJobs:
         word, _ = self._codes[request.op][request.file]
         if request.op == "sync":
             return word, 0, 0, 0, 0
+        place, n_bytes = address(request.buffer), request.buffer.nbytes
         if request.rest:
             pieces = [(address(one), one.nbytes) for one in (request.buffer, *request.rest)]
-            vectors.add(row, list(chain.from_iterable(pieces)))
+            place, n_bytes = vectors.add(row, pieces)
             word += _TO_VECTORED
-        return word, request.offset, address(request.buffer), request.buffer.nbytes, 0
+        return word, request.offset, place, n_bytes, 0
 
     def _refuse_misfits(self, first: int, stop: int) -> None:
         row = ring_job.next_misfit(self.table, first, stop)

@@ -115,7 +115,12 @@ class Index:
     def get_many(self, keys: Sequence[bytes]) -> list[Entry | None]:
         """Return the entries of several blocks as they were at one moment."""
         with self._lock:
-            return [self._entry(key) for key in keys]
+            rows = map(self._row_of.get, keys)
+            return [None if row is None else self._row(row) for row in rows]
+
+    def contains_all(self, keys: Iterable[bytes]) -> bool:
+        """Return whether there are all of some blocks."""
+        return all(map(self._row_of.__contains__, keys))
 
     def put(self, key: bytes, entry: Entry) -> Entry | None:
         """Enter a block and return the entry it replaces, if any.
@@ -239,7 +244,8 @@ class Index:
         return None if row is None else self._row(row)
 
     def _row(self, row: int) -> Entry:
-        return Entry._make(_ENTRY.unpack_from(self._view, row * ROW.size))
+        # What `Entry(...)` does, at half the price.
+        return tuple.__new__(Entry, _ENTRY.unpack_from(self._view, row * ROW.size))
 
     def _key(self, row: int) -> bytes:
         return bytes(self._view[row * ROW.size : row * ROW.size + KEY_BYTES])

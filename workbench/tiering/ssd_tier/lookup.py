@@ -25,6 +25,7 @@ _COUNTERS = {
     Failure.FAILED: "misses_failed",
     Failure.LATE: "misses_late",
     Failure.SEALED: "misses_sealed",
+    Failure.FOREIGN: "misses_foreign",
 }
 
 
@@ -45,19 +46,24 @@ def look_up(
     on_hits : callable or None                 told meanwhile how many from the first on are hits
     """
     frames: list[Frame | None] = [None] * len(keys)
-    steps = dict.fromkeys(("misses_absent", "misses_foreign", *_COUNTERS.values()), 0)
+    steps = dict.fromkeys(("misses_absent", *_COUNTERS.values()), 0)
     open_ones = list(range(len(keys)))
     for attempt in range(_ATTEMPTS):
         entries = core.index.get_many([keys[i] for i in open_ones])
         known = [(i, entry) for i, entry in zip(open_ones, entries, strict=True) if entry]
         steps["misses_absent"] += len(open_ones) - len(known)
-        wanted = [Wanted._make((keys[i], entry, buffers[i])) for i, entry in known]
-        on_frame = _Hits(on_hits, keys, attributes) if on_hits is not None else None
+        # What `Wanted(...)` does, at half the price: the device waits meanwhile.
+        wanted = [
+            tuple.__new__(Wanted, (keys[i], entry, buffers[i], attributes)) for i, entry in known
+        ]
+        on_frame = _Hits(on_hits, keys) if on_hits is not None else None
         loaded, on_hits = load(core, wanted, deadline, on_frame), None
         open_ones = []
         for (i, entry), answer in zip(known, loaded, strict=True):
             if isinstance(answer, Frame):
                 frames[i] = answer
+            elif answer is Failure.FOREIGN:
+                steps["misses_foreign"] += 1
             elif attempt + 1 < _ATTEMPTS and _moved(core, keys[i], entry):
                 open_ones.append(i)
             else:
@@ -65,38 +71,25 @@ def look_up(
                 steps[_COUNTERS[answer]] += 1
         if not open_ones:
             break
-    _leave_out_foreign(frames, attributes, steps)
     _count(core, frames, steps)
     return frames
 
 
 class _Hits:
-    """Counts frames that are those of the keys in their order, and of the attributes demanded."""
+    """Counts frames that are those of the keys in their order."""
 
-    def __init__(
-        self, on_hits: OnHits, keys: Sequence[bytes], attributes: Attributes | None
-    ) -> None:
+    def __init__(self, on_hits: OnHits, keys: Sequence[bytes]) -> None:
         self._on_hits = on_hits
         self._keys = keys
-        self._wanted = None if attributes is None else _demanded(attributes)
         self._n_hits = 0
 
     def __call__(self, frame: Frame) -> bool:
         """Tell of one more; False if it is not the next."""
-        is_next = frame.header.key == self._keys[self._n_hits]
-        if not is_next or self._wanted not in (None, _attributes(frame)):
+        if frame.header.key != self._keys[self._n_hits]:
             return False
         self._n_hits += 1
         self._on_hits(self._n_hits, frame.payload)
         return True
-
-
-def _demanded(attributes: Attributes) -> tuple[bytes, bytes, int]:
-    return attributes.fingerprint, attributes.tenant, attributes.codec
-
-
-def _attributes(frame: Frame) -> tuple[bytes, bytes, int]:
-    return frame.header.fingerprint, frame.header.tenant, frame.header.codec
 
 
 def _moved(core: Core, key: bytes, entry: Entry) -> bool:
@@ -108,20 +101,6 @@ def _forget(core: Core, key: bytes, entry: Entry) -> None:
     if core.index.remove(key, entry.sequence) is not None:
         core.strays.set_aside(key, entry)
         core.counters.add(blocks_forgotten=1)
-
-
-def _leave_out_foreign(
-    frames: list[Frame | None], attributes: Attributes | None, steps: dict[str, int]
-) -> None:
-    if attributes is None:
-        return
-    wanted = _demanded(attributes)
-    for i, frame in enumerate(frames):
-        if frame is None:
-            continue
-        if _attributes(frame) != wanted:
-            frames[i] = None
-            steps["misses_foreign"] += 1
 
 
 def _count(core: Core, frames: Sequence[Frame | None], steps: dict[str, int]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from typing import NamedTuple
 
 from workbench.phases import Phase
@@ -26,9 +27,11 @@ from workbench.tiering.ssd_tier.deadline import Deadline
 from workbench.tiering.ssd_tier.frame import (
     HEADER_BYTES,
     NO_SEAL,
+    Attributes,
     BadFrameError,
     Header,
     Kind,
+    payload_pages,
     unpack,
 )
 from workbench.tiering.ssd_tier.index import Entry
@@ -36,6 +39,8 @@ from workbench.tiering.ssd_tier.sealing import SealError
 
 # From so many bytes on blocks are summed while the rest is under way.
 _SHARED_BYTES = 2 << 20
+# The last part of them arrives all at once: a second thread is awake by then.
+_LAST_FRAC = 0.125
 _READS = Phase("tier reads")
 _NOTHING: tuple[memoryview, ...] = ()
 
@@ -47,6 +52,7 @@ class Failure(enum.Enum):
     FAILED = "failed"
     LATE = "late"
     SEALED = "sealed"
+    FOREIGN = "foreign"
 
 
 class Frame(NamedTuple):
@@ -75,15 +81,16 @@ OnFrame = Callable[[Frame], bool]
 
 
 class Wanted(NamedTuple):
-    """A block to load, and where the caller would like its payload to be."""
+    """A block to load, where the caller would like its payload, and what it has to belong to."""
 
     key: bytes
     entry: Entry
     buffer: memoryview | None = None
+    attributes: Attributes | None = None
 
 
 class Landing(NamedTuple):
-    """Where a frame is read to: one request, and the views of its two parts."""
+    """Where a frame was read to: one request, and the views of its two parts."""
 
     request: Request
     pages: memoryview
@@ -117,10 +124,11 @@ class _Arrivals:
         self._core = core
         self._wanted = wanted
         self._on_frame = on_frame
-        self._landings = _landings(core, wanted)
+        self._requests = _requests(core, wanted)
         self._errors: Sequence[StorageError | None] = [None] * len(wanted)
         self._arriving = Arriving()
         self._n_told = 0
+        self._other: Future[None] | None = None
         self._checked: list[Frame | Failure | None] = [None] * len(wanted)
 
     @property
@@ -130,29 +138,34 @@ class _Arrivals:
 
     def read(self, deadline: Deadline) -> None:
         """Read every block and check it: large ones while others are under way."""
-        batch = [landing.request for landing in self._landings]
+        batch = self._requests
         is_large = sum([one.entry.stored_bytes for one in self._wanted]) >= _SHARED_BYTES
-        other = None
         try:
             # One thread sums faster than any disk reads; opening sealed blocks takes two.
             if is_large and self._core.sealing is not None:
-                other = self._core.helper().submit(self._arriving.follow, self._check)
+                self._share()
             on_whole = self._arrive if is_large else None
             self._errors = self._core.device.submit(batch, deadline, on_whole)
             self._arriving.end(len(batch))
-            # The last blocks arrive all at once.
-            if other is None and is_large and self._arriving.n_waiting > 1:
-                other = self._core.helper().submit(self._arriving.follow, self._check)
+            if is_large and self._arriving.n_waiting > 1:
+                self._share()
             self._arriving.follow(self._check)
         finally:
             self._arriving.end()
             # One that was busy with somebody else has nothing left to do here.
-            if other is not None and not other.cancel():
-                other.result()
+            if self._other is not None and not self._other.cancel():
+                self._other.result()
+
+    def _share(self) -> None:
+        """Let a second thread check blocks too, from now on."""
+        if self._other is None:
+            self._other = self._core.helper().submit(self._arriving.follow, self._check)
 
     def _arrive(self, n_whole: int) -> None:
         """Check what has arrived, and tell of the first blocks that are good."""
         self._arriving.arrive(n_whole)
+        if n_whole >= len(self._wanted) * (1 - _LAST_FRAC):
+            self._share()
         # Arrivals come one by one: the newest is the other thread's, if there is one, or it would
         # find nothing to do.
         n_left = 0 if self._core.sealing is None else 1
@@ -177,38 +190,54 @@ class _Arrivals:
         error, one = self._errors[number], self._wanted[number]
         if error is not None:
             return Failure.LATE if isinstance(error, DeadlineError) else Failure.FAILED
+        landing = _landing(self._requests[number], one.entry.stored_bytes)
         try:
             if self._core.sealing is None:
-                return verify(self._core.store, one.key, one.entry, self._landings[number])
-            # What opens is whole: the seal covers every byte, and a sum would cost a fifth more.
-            frame = identify(self._core.store, one.key, one.entry, self._landings[number])
-            self._core.sealing.open(frame.header, frame.payload)
+                frame = verify(self._core.store, one.key, one.entry, landing)
+            else:
+                # What opens is whole: the seal covers every byte, a sum would cost a fifth more.
+                frame = identify(self._core.store, one.key, one.entry, landing)
+                self._core.sealing.open(frame.header, frame.payload)
         except BadFrameError:
             return Failure.DAMAGED
         except SealError:
             return Failure.SEALED
-        return frame
+        return Failure.FOREIGN if _is_foreign(frame.header, one.attributes) else frame
 
 
-def _landings(core: Core, wanted: Sequence[Wanted]) -> list[Landing]:
+def _requests(core: Core, wanted: Sequence[Wanted]) -> list[Request]:
     """Choose where every frame goes: its payload into the caller's buffer if that will do."""
-    sizes = [-(-one.entry.stored_bytes // PAGE_BYTES) * PAGE_BYTES for one in wanted]
+    sizes = [payload_pages(one.entry.stored_bytes) * PAGE_BYTES for one in wanted]
     given = [_fits(one.buffer, size) for one, size in zip(wanted, sizes, strict=True)]
     # One lease for all headers: a lease costs as much as everything else here.
     headers = core.pool.lease(sum(given) * PAGE_BYTES) if any(given) else memoryview(b"")
     files = [segment.file for segment in core.table.segments]
-    landings, at, rest = [], 0, _NOTHING
-    for (_, entry, buffer), size, is_given in zip(wanted, sizes, given, strict=True):
+    requests, at, rest = [], 0, _NOTHING
+    for (_, entry, buffer, _), size, is_given in zip(wanted, sizes, given, strict=True):
         if is_given and buffer is not None:
             page, rest = headers[at : at + PAGE_BYTES], (_cut(buffer, size),)
-            payload = _cut(buffer, entry.stored_bytes)
             at += PAGE_BYTES
         else:
             page, rest = core.pool.lease(PAGE_BYTES + size), _NOTHING
-            payload = page[PAGE_BYTES : PAGE_BYTES + entry.stored_bytes]
-        request = Request("read", files[entry.segment], entry.page * PAGE_BYTES, page, rest)
-        landings.append(Landing(request, page, payload))
-    return landings
+        fields = ("read", files[entry.segment], entry.page * PAGE_BYTES, page, rest)
+        # What `Request(...)` does, at half the price: the device waits for the first one.
+        requests.append(tuple.__new__(Request, fields))
+    return requests
+
+
+def _landing(request: Request, stored_bytes: int) -> Landing:
+    """Return the two parts of a frame that was read: the header's page, the payload."""
+    payload = request.rest[0] if request.rest else request.buffer[PAGE_BYTES:]
+    return Landing(request, request.buffer, _cut(payload, stored_bytes))
+
+
+def _is_foreign(header: Header, wanted: Attributes | None) -> bool:
+    """Return whether a block is another model's, tenant's or codec's than wanted."""
+    return wanted is not None and (
+        header.fingerprint != wanted.fingerprint
+        or header.tenant != wanted.tenant
+        or header.codec != wanted.codec
+    )
 
 
 def _cut(buffer: memoryview, n_bytes: int) -> memoryview:

@@ -235,8 +235,7 @@ class SsdTier(Closing):
     def contains_all(self, keys: Iterable[bytes]) -> bool:
         """Return whether all of some blocks are in the index."""
         self._refuse_fork()
-        index = self._core.index
-        return not self._core.closed and all(checked_key(key) in index for key in keys)
+        return not self._core.closed and self._core.index.contains_all(map(checked_key, keys))
 
     def stored_bytes(self, key: bytes) -> int | None:
         """Return the length of a block's stored bytes, None if it is not in the index."""

@@ -74,7 +74,9 @@ class BlockKeys:
 
         Cost    about 2.5 us for 64 ids.
         """
-        ids = pack_ids(token_ids)
+        return self._key(parent, pack_ids(token_ids))
+
+    def _key(self, parent: bytes, ids: bytes) -> bytes:
         state = self._base.copy()
         state.update(b"".join((_KEY_LENGTH, parent, _LENGTH.pack(len(ids)), ids)))
         digest = state.digest()
@@ -82,9 +84,10 @@ class BlockKeys:
 
     def chain(self, token_ids: Sequence[int]) -> list[bytes]:
         """Return the keys of the full blocks of a token list, in their order."""
-        keys, parent, size = [], ROOT, self._block_tokens
-        for start in range(0, len(token_ids) - size + 1, size):
-            parent = self.key(parent, token_ids[start : start + size])
+        keys, parent, size = [], ROOT, self._block_tokens * _TOKEN_BYTES
+        ids = pack_ids(token_ids)
+        for start in range(0, len(ids) - size + 1, size):
+            parent = self._key(parent, ids[start : start + size])
             keys.append(parent)
         return keys
 
@@ -119,13 +122,15 @@ def frame_key(key: bytes, frame: int) -> bytes:
     The block's key with the frame's number folded into its last four bytes: as unlikely to meet
     another block's as 28 bytes of SHA-256 are, and cheaper than another sum.
     """
+    if not frame:
+        return key
     return key[:-4] + _TAIL.pack(int.from_bytes(key[-4:], "little") ^ frame)
 
 
 def frame_keys(key: bytes, n_frames: int) -> list[bytes]:
     """Return the keys of a block's first frames (`frame_key`)."""
     head, tail = key[:-4], int.from_bytes(key[-4:], "little")
-    return [head + _TAIL.pack(tail ^ frame) for frame in range(n_frames)]
+    return [key, *[head + _TAIL.pack(tail ^ frame) for frame in range(1, n_frames)]]
 
 
 _BIG_ENDIAN = struct.pack("=I", 1) != struct.pack("<I", 1)

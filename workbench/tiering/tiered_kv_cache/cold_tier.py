@@ -142,9 +142,9 @@ class ColdTier(Closing):
         if self._coded is not None:
             wanted = [Wanted(frame_key(one.key, one.frame), *one[1:]) for one in frames]
             return self._coded.fetch(wanted, self._read)
-        keys = [frame_key(one.key, one.frame) for one in frames]
+        keys = [frame_key(key, number) for key, number, _ in frames]
         try:
-            buffers = [one.view.data for one in frames]
+            buffers = [view.data for _, _, view in frames]
             payloads = self._ssd.get_many(keys, buffers, self._attributes, on_hits)
         except _BROKEN:
             return [False] * len(frames)

@@ -152,11 +152,12 @@ class Loader(Closing):
         n_good = here.index(False) if False in here else len(fills)
         is_last = n_frames == self._slab.n_frames
         with self._changed:
-            for fill in fills[:n_good]:
-                self._n_here[fill.key] = n_frames
+            if not is_last:
+                self._n_here.update((fill.key, n_frames) for fill in fills[:n_good])
             for at in range(0 if is_last else n_good, len(fills)):
-                self._n_here.pop(fills[at].key, None)
-                self._directory.arrived(fills[at].key, fills[at].slot, whole=at < n_good)
+                key, slot = fills[at]
+                self._n_here.pop(key, None)
+                self._directory.arrived(key, slot, whole=at < n_good)
             self._changed.notify_all()
         return fills[:n_good]
 
