@@ -244,14 +244,15 @@ def reap(ring, slots, free, jobs, now):
     return n_taken
 
 
-@njit(cache=True, nogil=True)
+# Who calls this keeps the GIL: whoever got it in between would keep the device waiting.
+@njit(cache=True)
 def start_counting(ring, event):
     """Count whole jobs from 0 on and write to an eventfd whenever there are more; -1: do not."""
     ring[EVENT], ring[WHOLE] = event, 0
     store_release(ring[SCRATCH] + _PUBLISHED_AT, np.uint32(0))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True)
 def published(ring):
     """Return how many jobs from the first on are whole, in any thread: their bytes are there."""
     return np.int64(load_acquire(ring[SCRATCH] + _PUBLISHED_AT))
@@ -268,17 +269,14 @@ def _publish(ring, jobs, n_jobs):
 
 
 @njit(cache=True, nogil=True)
-def _is_full(ring, jobs):
-    # Half the window in the end: what is under way then becomes whole all at once, and whoever
-    # works on what is whole has that much left to do when the device is done.
-    window = min(ring[WINDOW], max(ring[WINDOW] // 2, jobs.shape[0] - ring[NEXT]))
-    return ring[N_FREE] == 0 or ring[NEXT] - ring[DONE] >= window
+def _is_full(ring):
+    return ring[N_FREE] == 0 or ring[NEXT] - ring[DONE] >= ring[WINDOW]
 
 
 @njit(cache=True, nogil=True)
 def _fill(ring, slots, free, jobs, n_jobs, step, now):
     """Submit up to ``step`` jobs, unless they, the window or the free slots run out before."""
-    while step > 0 and ring[NEXT] < n_jobs and not _is_full(ring, jobs):
+    while step > 0 and ring[NEXT] < n_jobs and not _is_full(ring):
         row = ring[NEXT]
         ring[NEXT] += 1
         if jobs[row, WORD] == SKIP:
@@ -327,7 +325,7 @@ def drive(ring, slots, free, jobs, n_jobs, n_over, step, deadline_ns):
         if now >= deadline_ns:
             return -_ETIME
         n_wait = 0
-        if not reached and (all_submitted or _is_full(ring, jobs)):
+        if not reached and (all_submitted or _is_full(ring)):
             # Of what is in flight, abandoned requests may never answer.
             n_wait = max(1, min(step, ring[NEXT] - ring[DONE], depth))
         wait_ns = deadline_ns - now

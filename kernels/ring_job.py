@@ -25,8 +25,12 @@ WORD, OFFSET, ADDRESS, N_BYTES, BUFFER, MOVED, STARTED_NS, ENDED_NS = range(8)
 JOB_COLUMNS = 8
 SKIP = -1
 
+# What Python calls here takes a microsecond and keeps the GIL: whoever got it in between, a thread
+# that checks blocks or asks for the next ones, would keep the device waiting for as long as it
+# likes.
 
-@njit(cache=True, nogil=True)
+
+@njit(cache=True)
 def next_misfit(jobs, first, stop):
     """Return the first row whose offset is negative or off its grid, or ``stop``.
 
@@ -46,7 +50,7 @@ def _is_whole(jobs, row):
     return jobs[row, ENDED_NS] > 0 and jobs[row, MOVED] == jobs[row, N_BYTES]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True)
 def count_whole(jobs, first, stop):
     """Return how many rows from ``first`` on are over and whole, up to one that is not."""
     row = first
@@ -55,7 +59,7 @@ def count_whole(jobs, first, stop):
     return row - first
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True)
 def add_up(jobs, totals):
     """Count the whole rows.
 

@@ -35,8 +35,8 @@ MOST_RINGS = 4
 # as much as the device does, waiting for many lets the queue run dry.
 _STEPS_A_DEPTH = 8
 # Bytes under way of a batch that is looked at while it arrives: a device that is given more works
-# on all at once, so that nothing is whole until nearly all is; 8 MiB held it to nine tenths.
-_STREAM_BYTES = 16 << 20
+# on all at once, so that nothing is whole until nearly all is, and no longer in the cache then.
+_STREAM_BYTES = 8 << 20
 # Requests are converted this many queue depths at a time: fewer pay for NumPy's calls, more let the
 # queue run dry meanwhile.
 _DEPTHS_A_STEP = 2

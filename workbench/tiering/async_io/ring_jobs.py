@@ -30,6 +30,8 @@ from workbench.tiering.async_io.tally import Count
 
 _OPERATIONS = {"read": ring_job.READ, "write": ring_job.WRITE, "sync": ring_job.FSYNC}
 _TOTALS: tuple[Count, ...] = ("reads", "read_bytes", "writes", "written_bytes", "syncs")
+# An address and a length.
+_IOVEC_BYTES = 16
 # By so many requests a batch's mean size is told.
 _SAMPLE = 8
 # From READ to READ_FIXED, and from WRITE to WRITE_FIXED.
@@ -95,10 +97,12 @@ class _Vectors:
     def enter(self, table: NDArray[np.int64]) -> NDArray[np.int64]:
         """Let the rows name their iovecs; return these, which have to stay where they are."""
         iovecs = np.array(self._iovecs, np.int64).reshape(-1, 2)
-        table[self.rows, ring_job.ADDRESS] = (
-            iovecs.ctypes.data + np.array(self._starts) * iovecs.strides[0]
-        )
-        table[self.rows, ring_job.BUFFER] = self._counts
+        place = iovecs.ctypes.data
+        # Not by a list of rows at once: NumPy lets go of the GIL there, and whoever takes it keeps
+        # the device waiting.
+        for row, start, count in zip(self.rows, self._starts, self._counts, strict=True):
+            table[row, ring_job.ADDRESS] = place + start * _IOVEC_BYTES
+            table[row, ring_job.BUFFER] = count
         return iovecs
 
 

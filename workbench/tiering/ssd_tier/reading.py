@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from typing import NamedTuple
 
 from workbench.phases import Phase
@@ -39,8 +38,6 @@ from workbench.tiering.ssd_tier.sealing import SealError
 
 # From so many bytes on blocks are summed while the rest is under way.
 _SHARED_BYTES = 2 << 20
-# The last part of them arrives all at once: a second thread is awake by then.
-_LAST_FRAC = 0.125
 _READS = Phase("tier reads")
 _NOTHING: tuple[memoryview, ...] = ()
 
@@ -128,7 +125,6 @@ class _Arrivals:
         self._errors: Sequence[StorageError | None] = [None] * len(wanted)
         self._arriving = Arriving()
         self._n_told = 0
-        self._other: Future[None] | None = None
         self._checked: list[Frame | Failure | None] = [None] * len(wanted)
 
     @property
@@ -140,32 +136,27 @@ class _Arrivals:
         """Read every block and check it: large ones while others are under way."""
         batch = self._requests
         is_large = sum([one.entry.stored_bytes for one in self._wanted]) >= _SHARED_BYTES
+        other = None
         try:
             # One thread sums faster than any disk reads; opening sealed blocks takes two.
             if is_large and self._core.sealing is not None:
-                self._share()
+                other = self._core.helper().submit(self._arriving.follow, self._check)
             on_whole = self._arrive if is_large else None
             self._errors = self._core.device.submit(batch, deadline, on_whole)
             self._arriving.end(len(batch))
-            if is_large and self._arriving.n_waiting > 1:
-                self._share()
+            # The last blocks arrive all at once.
+            if other is None and is_large and self._arriving.n_waiting > 1:
+                other = self._core.helper().submit(self._arriving.follow, self._check)
             self._arriving.follow(self._check)
         finally:
             self._arriving.end()
             # One that was busy with somebody else has nothing left to do here.
-            if self._other is not None and not self._other.cancel():
-                self._other.result()
-
-    def _share(self) -> None:
-        """Let a second thread check blocks too, from now on."""
-        if self._other is None:
-            self._other = self._core.helper().submit(self._arriving.follow, self._check)
+            if other is not None and not other.cancel():
+                other.result()
 
     def _arrive(self, n_whole: int) -> None:
         """Check what has arrived, and tell of the first blocks that are good."""
         self._arriving.arrive(n_whole)
-        if n_whole >= len(self._wanted) * (1 - _LAST_FRAC):
-            self._share()
         # Arrivals come one by one: the newest is the other thread's, if there is one, or it would
         # find nothing to do.
         n_left = 0 if self._core.sealing is None else 1

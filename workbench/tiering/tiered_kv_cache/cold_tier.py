@@ -148,12 +148,13 @@ class ColdTier(Closing):
             payloads = self._ssd.get_many(keys, buffers, self._attributes, on_hits)
         except _BROKEN:
             return [False] * len(frames)
+        n_bytes = self._layout.frame_bytes
         here = [
-            payload is not None and _is_all_of(payload, one.view)
-            for payload, one in zip(payloads, frames, strict=True)
+            payload is not None and payload.nbytes == n_bytes and _is_in(payload, view)
+            for payload, (_, _, view) in zip(payloads, frames, strict=True)
         ]
         with self._lock:
-            self.read_bytes += sum(here) * self._layout.frame_bytes
+            self.read_bytes += sum(here) * n_bytes
         return here
 
     def stored_form(self) -> StoredForm | None:
@@ -223,11 +224,6 @@ class ColdTier(Closing):
         """Stop the thread that decodes; the SSD tier stays open."""
         if self._coded is not None:
             self._coded.close()
-
-
-def _is_all_of(payload: memoryview, view: Bytes) -> bool:
-    """Return whether a payload fills a view."""
-    return _is_in(payload, view) and payload.nbytes == view.nbytes
 
 
 def _is_in(payload: memoryview, view: Bytes) -> bool:

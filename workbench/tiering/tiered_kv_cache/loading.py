@@ -11,7 +11,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import islice
 from typing import NamedTuple
 
 from workbench.tiering.closing import Closing
@@ -22,6 +24,11 @@ from workbench.tiering.tiered_kv_cache.slab import HotSlab
 # Read by one call at most, unless the first frames of all blocks are more: the device is kept
 # waiting for about a millisecond between two calls, and a load can be given up there.
 _CALL_BYTES = 256 << 20
+# Read by a call of their own, which begins at once: Python takes a millisecond to ask for all 128
+# frames of 4,096 tokens, and the device as long for these.
+_LEAD_BYTES = 8 << 20
+# Only if all frames are so many times as many.
+_LEADS = 4
 
 
 class Fill(NamedTuple):
@@ -59,6 +66,8 @@ class Loader(Closing):
         # How many frames of each block on its way are here; whole blocks are not in it.
         self._n_here: dict[bytes, int] = {}
         self._stopping = False
+        self._others = ThreadPoolExecutor(1, "kv-loader-rest")
+        self._is_lead_here = False
         self._thread = threading.Thread(target=self._work, name="kv-loader", daemon=True)
         self._thread.start()
 
@@ -92,6 +101,7 @@ class Loader(Closing):
                 job.cancelled = True
             self._changed.notify_all()
         self._thread.join()
+        self._others.shutdown()
 
     def _work(self) -> None:
         while True:
@@ -113,33 +123,50 @@ class Loader(Closing):
         """Read some frames of every block; return which blocks have all of them now."""
         if job.late or self._stopping:
             return [False] * len(fills)
-        frame_at = self._slab.frame
-        wanted = [
-            FrameAt(fill.key, frame, frame_at(fill.slot, frame))
-            for frame in frames
-            for fill in fills
-        ]
-        here = self._cold.get(wanted, partial(self._note, fills, frames))
-        if not all(here):
-            self._keep_missed(fills, wanted, here)
+        here = self._read_lead_and_rest(fills, frames)
         return [all(here[at :: len(fills)]) for at in range(len(fills))]
 
+    def _read_lead_and_rest(self, fills: Sequence[Fill], frames: range) -> list[bool]:
+        n_lead = _LEAD_BYTES * self._slab.n_frames // self._slab.block_bytes
+        if not 0 < _LEADS * n_lead <= len(fills) * len(frames):
+            return self._read_some(fills, frames, 0, None)
+        self._is_lead_here = False
+        rest = self._others.submit(self._read_some, fills, frames, n_lead, None)
+        here = self._read_some(fills, frames, 0, n_lead)
+        self._is_lead_here = all(here)
+        return here + rest.result()
+
+    def _read_some(
+        self, fills: Sequence[Fill], frames: range, first: int, stop: int | None
+    ) -> list[bool]:
+        """Read some of all frames: the first one of every block, the second ones, and so on."""
+        frame_at = self._slab.frame
+        places = ((fill, frame) for frame in frames for fill in fills)
+        wanted = [
+            FrameAt(fill.key, frame, frame_at(fill.slot, frame))
+            for fill, frame in islice(places, first, stop)
+        ]
+        here = self._cold.get(wanted, partial(self._note, fills, frames, first))
+        if not all(here):
+            self._keep_missed(fills, first, wanted, here)
+        return here
+
     def _note(
-        self, fills: Sequence[Fill], frames: range, n_hits: int, _payload: memoryview
+        self, fills: Sequence[Fill], frames: range, first: int, n_hits: int, _payload: memoryview
     ) -> None:
         """Note while later frames are read that the first of every block are here."""
-        n_rows, rest = divmod(n_hits, len(fills))
-        if rest == 0 and n_rows < len(frames):
+        n_rows, rest = divmod(first + n_hits, len(fills))
+        if rest == 0 and n_rows < len(frames) and (self._is_lead_here or not first):
             with self._changed:
                 self._n_here.update((fill.key, frames.start + n_rows) for fill in fills)
                 self._changed.notify_all()
 
     def _keep_missed(
-        self, fills: Sequence[Fill], wanted: Sequence[FrameAt], here: Sequence[bool]
+        self, fills: Sequence[Fill], first: int, wanted: Sequence[FrameAt], here: Sequence[bool]
     ) -> None:
         """Keep slots that a late read may still write to."""
         with self._changed:
-            for at, (one, is_here) in enumerate(zip(wanted, here, strict=True)):
+            for at, (one, is_here) in enumerate(zip(wanted, here, strict=True), first):
                 if not is_here:
                     slot = fills[at % len(fills)].slot
                     self._directory.slots.hold_while_alive(slot, one.view)

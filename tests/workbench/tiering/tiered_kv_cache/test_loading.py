@@ -76,8 +76,8 @@ class Bench:
 
 
 @contextmanager
-def bench():
-    cold = Stepwise()
+def bench(cold=None):
+    cold = cold or Stepwise()
     one = Bench(cold)
     try:
         yield one
@@ -213,6 +213,64 @@ def test_a_block_that_fails_in_a_call_is_told_by_nobody_to_be_here():
         one.wait_for(2, 1, 2, 3)
         tiers = [one.directory.where(key(number)) for number in (1, 2, 3)]
         assert tiers == [Tier.HOT, Tier.COLD, Tier.COLD]
+
+
+class TwoCalls(Stepwise):
+    """Reads all at once but waits in the call for the first frame of block 1."""
+
+    def __init__(self):
+        super().__init__()
+        self.steps.release(100)
+        self.lead = threading.Event()
+
+    def get(self, frames, on_hits=None):
+        if (frames[0].key, frames[0].frame) == (key(1), 0):
+            assert self.lead.wait(30)
+        return super().get(frames, on_hits)
+
+
+@pytest.fixture
+def two_calls(monkeypatch):
+    """Of four blocks the first two frames are read by a call of their own."""
+    monkeypatch.setattr(loading, "_LEAD_BYTES", 2 * BLOCK_BYTES // 3)
+    return TwoCalls()
+
+
+def test_nothing_is_told_to_be_here_before_the_first_frames_are(two_calls):
+    with bench(two_calls) as one:
+        one.start(1, 2, 3, 4)
+        wait_for(lambda: sum(map(len, one.cold.reads)) == 10)
+        assert one.coming(0, 1, 2, 3, 4) == [1, 2, 3, 4]
+        one.cold.lead.set()
+        one.wait_for(2, 1, 2, 3, 4)
+        assert one.cold.reads[-1] == [(1, 0), (2, 0)]
+        for number in (1, 2, 3, 4):
+            assert one.directory.where(key(number)) is Tier.HOT
+            assert (one.slab.memory[one.directory.slot(key(number))] == number).all()
+
+
+@pytest.mark.parametrize("missing", [(2, 0), (4, 0), (3, 1)])
+def test_a_frame_of_either_call_that_fails_shortens_the_prefix(two_calls, missing):
+    two_calls.missing = {missing}
+    two_calls.lead.set()
+    with bench(two_calls) as one:
+        one.start(1, 2, 3, 4)
+        slot = one.directory.slot(key(missing[0]))
+        one.wait_for(2, 1, 2, 3, 4)
+        hot = [n for n in (1, 2, 3, 4) if one.directory.where(key(n)) is Tier.HOT]
+        assert hot == list(range(1, missing[0]))
+        assert one.directory.slots.is_held(slot), "a late read may still write there"
+        two_calls.kept.clear()
+
+
+def test_a_load_of_a_few_frames_is_one_call(monkeypatch):
+    monkeypatch.setattr(loading, "_LEAD_BYTES", 2 * BLOCK_BYTES // 3)
+    monkeypatch.setattr(loading, "_LEADS", 7)
+    with bench(TwoCalls()) as one:
+        one.cold.lead.set()
+        one.start(1, 2, 3, 4)
+        one.wait_for(2, 1, 2, 3, 4)
+        assert one.cold.reads == [[(block, n) for block in (1, 2, 3, 4)] for n in range(3)]
 
 
 def test_frames_are_read_in_groups_of_a_size():
