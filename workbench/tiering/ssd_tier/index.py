@@ -119,7 +119,7 @@ class Index:
             return [None if row is None else self._row(row) for row in rows]
 
     def contains_all(self, keys: Iterable[bytes]) -> bool:
-        """Return whether there are all of some blocks."""
+        """Return whether all of some blocks are in it."""
         return all(map(self._row_of.__contains__, keys))
 
     def put(self, key: bytes, entry: Entry) -> Entry | None:

@@ -53,7 +53,7 @@ class LoadJob:
 
 
 class Loader(Closing):
-    """One thread that reads. ``changed`` is the lock around the directory."""
+    """One job at a time, on a thread or two. ``changed`` is the lock around the directory."""
 
     def __init__(
         self, directory: Directory, slab: HotSlab, cold: ColdTier, changed: threading.Condition
@@ -127,6 +127,7 @@ class Loader(Closing):
         return [all(here[at :: len(fills)]) for at in range(len(fills))]
 
     def _read_lead_and_rest(self, fills: Sequence[Fill], frames: range) -> list[bool]:
+        """Read the lead, and meanwhile ask for the rest, if there is enough of it."""
         n_lead = _LEAD_BYTES * self._slab.n_frames // self._slab.block_bytes
         if not 0 < _LEADS * n_lead <= len(fills) * len(frames):
             return self._read_some(fills, frames, 0, None)

@@ -38,6 +38,9 @@ def test_entries_come_back_whole() -> None:
     assert len(index) == 20
     assert key(3) in index
     assert key(99) not in index
+    assert index.contains_all([key(3), key(7)])
+    assert not index.contains_all([key(3), key(99)])
+    assert index.contains_all([])
 
 
 def test_full_256bit_key_compared_on_read() -> None:
