@@ -1,0 +1,158 @@
+"""Compile the kernels before the first day, on two cores, once: nothing is measured meanwhile.
+
+Follows: Numba's cache, which keeps a function for as long as its file is as it was; what is called
+here is what the days call, so that the kinds of arguments are theirs.
+Leaves out: small kernels; the day that calls one compiles it, and its record says for how long.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from workbench import paths
+from workbench.errors import WorkbenchError
+from workbench.runs.publish import write_atomic
+
+MODEL = "smollm2-135m"
+_STAMP = "compiled_ahead.txt"
+_LIMIT_S = 600
+
+Step = Callable[[], object]
+
+
+class CompileAheadError(WorkbenchError):
+    """A process that compiles kernels failed; the days compile what they need themselves."""
+
+
+def _attention() -> object:
+    """Compile attention to keys and values, however they are kept."""
+    from kernels import attention
+
+    return attention.ATTEND.address
+
+
+def _codecs() -> object:
+    """Encode and decode a frame with every codec."""
+    from workbench.benchmark.codecs import codec_rates
+    from workbench.tiering import compression
+    from workbench.tiering.kv_geometry import KVGeometry
+    from workbench.tiering.tiered_kv_cache import BlockLayout
+
+    layout = BlockLayout(KVGeometry(1, 1, 64, "float16"))
+    frames = codec_rates.random_frames(layout, 1, seed=0)
+    return codec_rates.measure(layout, frames, list(compression.CODECS), rounds=1)
+
+
+def _products() -> object:
+    """Compile products with weights, however they lie."""
+    from kernels import matrix
+
+    return matrix.PRODUCT.address
+
+
+def _passes() -> object:
+    """Decode a token of the model, by both passes."""
+    from workbench.benchmark.inference import decode_latency
+    from workbench.inference.model_file import model_file
+
+    model = model_file(MODEL)
+    one = decode_latency.LatencyPlan(context_tokens=1, n_tokens=1)
+    return [decode_latency.measure(model, one, exact=exact) for exact in (False, True)]
+
+
+def _stores() -> object:
+    """Store a few tokens in every way that Day 3 compares."""
+    from workbench.benchmark.kv import store_ablation
+
+    return store_ablation.measure_geometry("seed", store_ablation.AblationPlan(rounds=1))
+
+
+def _engine() -> object:
+    """Read a page by this machine's best engine."""
+    from workbench.tiering.async_io.buffers import aligned_buffer
+    from workbench.tiering.async_io.engine import Request
+    from workbench.tiering.async_io.open_engine import open_engine
+
+    with open_engine() as engine:
+        file = engine.open(Path(__file__), writable=False)
+        return engine.submit([Request("read", file, 0, aligned_buffer(4096))])
+
+
+# A process each. They share no large kernel but attention, which the second needs last.
+PARTS: Mapping[str, tuple[Step, ...]] = {
+    "attention": (_attention, _codecs),
+    "products": (_products, _engine, _stores, _passes),
+}
+
+
+def is_needed() -> bool:
+    """Tell whether kernels have changed since `compile_all` last succeeded on this checkout."""
+    stamp = _cache() / _STAMP
+    return not stamp.is_file() or stamp.read_text(encoding="ascii") != _state()
+
+
+def compile_all() -> None:
+    """Compile every part, each in a process of its own, and remember that it is done.
+
+    Raises
+    ------
+    CompileAheadError   if a part fails; the others are compiled all the same
+
+    Cost    70 s of processor for all parts, half of that where there are two cores; 2 s when
+            Numba's cache has it all.
+    """
+    state = _state()
+    running = {part: _start(part) for part in PARTS}
+    try:
+        problems = [_ended(part, process) for part, process in running.items()]
+    finally:
+        for process in running.values():
+            process.kill()  # nothing, if it has ended
+    if any(problems):
+        raise CompileAheadError("; ".join(filter(None, problems)))
+    write_atomic(_cache() / _STAMP, state.encode("ascii"))
+
+
+def _start(part: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", __name__, part],
+        cwd=paths.root(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _ended(part: str, process: subprocess.Popen[str]) -> str:
+    """Wait for a process, and return what went wrong; "" if it compiled its part."""
+    try:
+        _, said = process.communicate(timeout=_LIMIT_S)
+    except subprocess.TimeoutExpired:
+        return f"part {part!r} was not compiled after {_LIMIT_S} s"
+    if not process.returncode:
+        return ""
+    last = (said.strip().splitlines() or ["nothing was said"])[-1]
+    return f"part {part!r} could not be compiled: {last}"
+
+
+def _cache() -> Path:
+    """Return where Numba keeps what it compiles, if that can be written."""
+    named = os.environ.get("NUMBA_CACHE_DIR")
+    return Path(named) if named else paths.root() / "kernels" / "__pycache__"
+
+
+def _state() -> str:
+    """Return what Numba goes by: the kernels' names, sizes and times, as 64 hex digits."""
+    files = sorted((paths.root() / "kernels").glob("*.py"))
+    facts = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return hashlib.sha256(repr((sys.version, facts)).encode()).hexdigest()
+
+
+if __name__ == "__main__":
+    for step in PARTS[sys.argv[1]]:
+        step()
