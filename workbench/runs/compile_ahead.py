@@ -11,7 +11,7 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from workbench import paths
@@ -26,7 +26,7 @@ Step = Callable[[], object]
 
 
 class CompileAheadError(WorkbenchError):
-    """A process that compiles kernels failed; the days compile what they need themselves."""
+    """A process that compiles kernels failed; each day then compiles what it calls."""
 
 
 def _attention() -> object:
@@ -83,11 +83,17 @@ def _engine() -> object:
         return engine.submit([Request("read", file, 0, aligned_buffer(4096))])
 
 
-# A process each. They share no large kernel but attention, which the second needs last.
-PARTS: Mapping[str, tuple[Step, ...]] = {
-    "attention": (_attention, _codecs),
-    "products": (_products, _engine, _stores, _passes),
+STEPS: Mapping[str, Step] = {
+    "attention": _attention,
+    "codecs": _codecs,
+    "products": _products,
+    "engine": _engine,
+    "stores": _stores,
+    "passes": _passes,
 }
+# A process each, of about the same length. No kernel is compiled by both: attention is there when
+# passes need it, and two that write to one function's cache at a time could mix its kinds up.
+PROCESSES = (("attention", "codecs"), ("products", "engine", "stores", "passes"))
 
 
 def is_needed() -> bool:
@@ -97,30 +103,30 @@ def is_needed() -> bool:
 
 
 def compile_all() -> None:
-    """Compile every part, each in a process of its own, and remember that it is done.
+    """Take every step, in two processes, and remember that it is done.
 
     Raises
     ------
-    CompileAheadError   if a part fails; the others are compiled all the same
+    CompileAheadError   if a process fails; the other one compiles its part all the same
 
     Cost    70 s of processor for all parts, half of that where there are two cores; 2 s when
             Numba's cache has it all.
     """
     state = _state()
-    running = {part: _start(part) for part in PARTS}
+    running = [_start(steps) for steps in PROCESSES]
     try:
-        problems = [_ended(part, process) for part, process in running.items()]
+        problems = [_ended(process) for process in running]
     finally:
-        for process in running.values():
+        for process in running:
             process.kill()  # nothing, if it has ended
     if any(problems):
         raise CompileAheadError("; ".join(filter(None, problems)))
     write_atomic(_cache() / _STAMP, state.encode("ascii"))
 
 
-def _start(part: str) -> subprocess.Popen[str]:
+def _start(steps: Sequence[str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", __name__, part],
+        [sys.executable, "-m", __name__, *steps],
         cwd=paths.root(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -128,16 +134,16 @@ def _start(part: str) -> subprocess.Popen[str]:
     )
 
 
-def _ended(part: str, process: subprocess.Popen[str]) -> str:
-    """Wait for a process, and return what went wrong; "" if it compiled its part."""
+def _ended(process: subprocess.Popen[str]) -> str:
+    """Wait for a process, and return what went wrong; "" if it took all its steps."""
     try:
         _, said = process.communicate(timeout=_LIMIT_S)
     except subprocess.TimeoutExpired:
-        return f"part {part!r} was not compiled after {_LIMIT_S} s"
+        return f"not all kernels were compiled ahead within {_LIMIT_S} s"
     if not process.returncode:
         return ""
     last = (said.strip().splitlines() or ["nothing was said"])[-1]
-    return f"part {part!r} could not be compiled: {last}"
+    return f"not all kernels could be compiled ahead: {last}"
 
 
 def _cache() -> Path:
@@ -154,5 +160,5 @@ def _state() -> str:
 
 
 if __name__ == "__main__":
-    for step in PARTS[sys.argv[1]]:
-        step()
+    for step in sys.argv[1:]:
+        STEPS[step]()
