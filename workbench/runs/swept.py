@@ -79,11 +79,15 @@ def all_of(records: Sequence[RunRecord]) -> list[Swept]:
     """Return every sweep among these runs, the one that was run last first."""
     grids: dict[tuple[str, str], list[RunRecord]] = {}
     for record in records:
-        # Records may come from elsewhere, and a page's file is named by the id.
-        if _ID.fullmatch(record.sweep):
+        if is_id(record.sweep):
             grids.setdefault((record.day, record.sweep), []).append(record)
     found = [Swept.of(runs) for runs in grids.values()]
     return sorted(found, key=lambda sweep: sweep.latest.started, reverse=True)
+
+
+def is_id(text: str) -> bool:
+    """Tell whether a text can be a sweep's id: records may come from elsewhere, and name files."""
+    return _ID.fullmatch(text) is not None
 
 
 def find(name: str) -> Swept:
