@@ -101,11 +101,11 @@ def _compile_ahead(json: bool) -> None:
 
     if not compile_ahead.is_needed():
         return
-    typer.echo("compiling kernels, once on this machine: half a minute or more", err=json)
+    typer.echo("compiling kernels on two cores, once per checkout ...", err=json)
     start = perf_counter()
     try:
         compile_ahead.compile_all()
     except compile_ahead.CompileAheadError as error:
         typer.echo(f"{error}; each day compiles what it calls", err=True)
     else:
-        typer.echo(f"compiled in {perf_counter() - start:.0f} s", err=json)
+        typer.echo(f"compiled kernels in {perf_counter() - start:.0f} s", err=json)
