@@ -74,6 +74,26 @@ def _stores() -> object:
     return store_ablation.measure_geometry("seed", store_ablation.AblationPlan(rounds=1))
 
 
+def _memory() -> object:
+    """Copy and read memory as Day 1 does."""
+    from workbench.benchmark import memory_ceiling
+
+    return memory_ceiling.measure(memory_mib=4, rounds=1, threads=(1,))
+
+
+def _reads() -> None:
+    """Gather keys and score them, as Days 4 and 23 do."""
+    import numpy as np
+
+    from kernels.record import all_kernels
+
+    rng = np.random.default_rng(0)
+    for name in ("block_gather_float16", "key_sketch"):
+        kernel = all_kernels()[name]
+        for variant in kernel.variants.values():
+            variant(*kernel.make_inputs(rng, kernel.sizes[-1]))
+
+
 def _engine() -> object:
     """Read a page by this machine's best engine."""
     from workbench.tiering.async_io.buffers import aligned_buffer
@@ -90,12 +110,14 @@ STEPS: Mapping[str, Step] = {
     "codecs": _codecs,
     "products": _products,
     "engine": _engine,
+    "memory": _memory,
+    "reads": _reads,
     "stores": _stores,
     "passes": _passes,
 }
 # A process each, of about the same length. No kernel is compiled by both: attention is there when
 # passes need it, and two that write to one function's cache at a time could mix its kinds up.
-PROCESSES = (("attention", "codecs", "engine"), ("products", "stores", "passes"))
+PROCESSES = (("attention", "codecs", "engine", "memory"), ("products", "stores", "reads", "passes"))
 
 
 def is_needed() -> bool:
