@@ -25,7 +25,7 @@ from kernels.attention_tile import (
     tile_at,
 )
 from kernels.by_address import Entry
-from kernels.kv_tile import TILE_TOKENS, Heads, Run, widen, widen_keys
+from kernels.kv_tile import TILE_TOKENS, Heads, Run, widen_keys, widen_values
 from kernels.vector_memory import load, load_splat, store, store_float
 from kernels.vectors import LANES, zeros
 
@@ -71,8 +71,7 @@ def _fold_tile(queries, heads, kv_head, source, tile, share):
             fold_batch(queries, heads.query, tile, batch, (first, last), False)
             if not have_values:
                 # Only now: the keys were still in the first-level cache.
-                steps = 4, 4 * heads.dim
-                widen(v, v_scales, heads, kv_head, tokens, tile.values, steps, False)
+                widen_values(v, v_scales, heads, kv_head, tokens, tile.values)
                 have_values = True
             fold_batch(queries, heads.query, tile, batch, (first, last), True)
 

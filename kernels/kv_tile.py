@@ -13,7 +13,12 @@ from typing import NamedTuple
 
 from numba import njit
 
-from kernels.kv_tile_int4 import widen_int4, widen_rotated
+from kernels.kv_tile_int4 import (
+    widen_int4_keys,
+    widen_int4_values,
+    widen_rotated_keys,
+    widen_rotated_values,
+)
 from kernels.vector_memory import (
     load,
     load_half_splat,
@@ -101,14 +106,17 @@ def _widen_int8(source, n_tokens, stride, to, steps, dim, scales):
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _widen_stored_int8(source, n_tokens, stride, to, steps, dim, scales):
-    scales, scale_stride = scales
+def _widen_stored_int8(part, scales, heads, head, tokens, to, steps):
+    first, n_tokens, _ = tokens
     column_step, row_step = steps
+    stride = heads.kv * heads.dim
+    source = part + first * stride + head * heads.dim
+    scales += 2 * (first * heads.kv + head)
     for _ in range(n_tokens):
         factor = load_half_splat(scales)
-        for at in range(0, dim, LANES):
+        for at in range(0, heads.dim, LANES):
             store(to + at * column_step, rounded_to_half(load_int8s(source + at) * factor))
-        source, to, scales = source + stride, to + row_step, scales + scale_stride
+        source, to, scales = source + stride, to + row_step, scales + 2 * heads.kv
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -126,19 +134,25 @@ def _widen_kept(part, scales, heads, head, tokens, to, steps):
         _widen_int8(source, n_tokens, stride, to, steps, heads.dim, of_head)
 
 
+# The next two are not inlined: beside their loops LLVM's code for those above is 3 to 6 % slower.
 @njit(cache=True, nogil=True)
-def _widen_stored(part, scales, heads, head, tokens, to, steps, are_keys):
-    # Not inlined: beside these loops LLVM's code for those above is 3 to 6 % slower.
+def _widen_stored_keys(part, scales, heads, head, tokens, to, steps):
     if heads.dtype == STORED_INT4:
-        widen_int4(part, scales, heads, head, tokens, to, steps, are_keys)
+        widen_int4_keys(part, scales, heads, head, tokens, to, steps)
     elif heads.dtype == STORED_ROTATED:
-        widen_rotated(part, scales, heads, head, tokens, to, steps, are_keys)
+        widen_rotated_keys(part, scales, heads, head, tokens, to, steps)
     else:
-        first, n_tokens, _ = tokens
-        stride = heads.kv * heads.dim
-        source = part + first * stride + head * heads.dim
-        of_head = scales + 2 * (first * heads.kv + head), 2 * heads.kv
-        _widen_stored_int8(source, n_tokens, stride, to, steps, heads.dim, of_head)
+        _widen_stored_int8(part, scales, heads, head, tokens, to, steps)
+
+
+@njit(cache=True, nogil=True)
+def _widen_stored_values(part, scales, heads, head, tokens, to, steps):
+    if heads.dtype == STORED_INT4:
+        widen_int4_values(part, scales, heads, head, tokens, to, steps)
+    elif heads.dtype == STORED_ROTATED:
+        widen_rotated_values(part, scales, heads, head, tokens, to, steps)
+    else:
+        _widen_stored_int8(part, scales, heads, head, tokens, to, steps)
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -156,19 +170,31 @@ def widen(part, scales, heads, head, tokens, to, steps, are_keys):
                          one token to the next: 4 and 4 * dim for float32[n_tokens, dim]
     are_keys : bool      K, not V: 4-bit numbers of the two are packed differently
     """
+    if heads.dtype <= INT8:
+        _widen_kept(part, scales, heads, head, tokens, to, steps)
+    elif are_keys:
+        _widen_stored_keys(part, scales, heads, head, tokens, to, steps)
+    else:
+        _widen_stored_values(part, scales, heads, head, tokens, to, steps)
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def widen_values(part, scales, heads, head, tokens, to):
+    """Write one head's values as `widen` does, a token after the other: float32[n_tokens, dim]."""
+    steps = 4, 4 * heads.dim
     if heads.dtype > INT8:
-        _widen_stored(part, scales, heads, head, tokens, to, steps, are_keys)
+        _widen_stored_values(part, scales, heads, head, tokens, to, steps)
     else:
         _widen_kept(part, scales, heads, head, tokens, to, steps)
 
 
 @njit(cache=True, nogil=True)
-def _widen_stored_keys(part, scales, heads, head, tokens, to):
+def _widen_stored_eights(part, scales, heads, head, tokens, to):
     first, n_tokens, block_tokens = tokens
     for token in range(0, n_tokens, LANES):
         eight = first + token, min(LANES, n_tokens - token), block_tokens
         place = to + 4 * token * heads.dim
-        _widen_stored(part, scales, heads, head, eight, place, (4 * LANES, 4 * LANES), True)
+        _widen_stored_keys(part, scales, heads, head, eight, place, (4 * LANES, 4 * LANES))
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -179,7 +205,7 @@ def widen_keys(part, scales, heads, head, tokens, to):
     address but one. Places of tokens that do not exist stay as they are.
     """
     if heads.dtype > INT8:
-        _widen_stored_keys(part, scales, heads, head, tokens, to)
+        _widen_stored_eights(part, scales, heads, head, tokens, to)
         return
     first, n_tokens, block_tokens = tokens
     for token in range(0, n_tokens, LANES):

@@ -128,25 +128,34 @@ def _turn_back(n_tokens, to, steps, dim):
 
 
 @njit(cache=True, nogil=True)
-def widen_int4(part, scales, heads, head, tokens, to, steps, are_keys):
-    """Write one head's values as float32; see `kv_tile.widen`.
+def widen_int4_keys(part, scales, heads, head, tokens, to, steps):
+    """Write one head's keys as float32; see `kv_tile.widen`.
+
+    Keys and values are functions of their own: a reader of one of them does not compile the other.
 
     Parameters
     ----------
     part, scales : int   addresses of a layer's numbers, and of its offsets, which steps follow
     heads : Heads        ``dim`` is a multiple of 16
     """
-    if are_keys:
-        _widen_channels(part, scales, heads, head, tokens, to, steps, False)
-    else:
-        _widen_groups(part, scales, heads, head, tokens, to, steps, False)
+    _widen_channels(part, scales, heads, head, tokens, to, steps, False)
 
 
 @njit(cache=True, nogil=True)
-def widen_rotated(part, scales, heads, head, tokens, to, steps, are_keys):
-    """Write one head's values, rotated back, as `widen_int4` does; ``dim`` is a power of two."""
-    if are_keys:
-        _widen_channels(part, scales, heads, head, tokens, to, steps, True)
-    else:
-        _widen_groups(part, scales, heads, head, tokens, to, steps, True)
+def widen_int4_values(part, scales, heads, head, tokens, to, steps):
+    """Write one head's values, as `widen_int4_keys` does its keys."""
+    _widen_groups(part, scales, heads, head, tokens, to, steps, False)
+
+
+@njit(cache=True, nogil=True)
+def widen_rotated_keys(part, scales, heads, head, tokens, to, steps):
+    """Write one head's keys, rotated back; ``dim`` is a power of two."""
+    _widen_channels(part, scales, heads, head, tokens, to, steps, True)
+    _turn_back(tokens[1], to, steps, heads.dim)
+
+
+@njit(cache=True, nogil=True)
+def widen_rotated_values(part, scales, heads, head, tokens, to, steps):
+    """Write one head's values, rotated back; ``dim`` is a power of two."""
+    _widen_groups(part, scales, heads, head, tokens, to, steps, True)
     _turn_back(tokens[1], to, steps, heads.dim)

@@ -36,7 +36,8 @@ def _with_twin(twin: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]:
     return lambda typing: twin if config.DISABLE_JIT else intrinsic(typing)
 
 
-@njit(cache=True, nogil=True)
+# Not kept on disk: processes that compile at the same time would all write to its one file.
+@njit(nogil=True)
 def address_of(array):
     """Return where an array's first value lies, int64.
 

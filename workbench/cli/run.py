@@ -5,6 +5,7 @@ Leaves out: how runs are made (workbench/runs/execute.py).
 
 from __future__ import annotations
 
+from time import perf_counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -74,6 +75,9 @@ def _run(requests: list[Request], json: bool) -> int:
     from workbench.runs.progress import Progress, for_stream
     from workbench.runs.stop import Stop
 
+    if len(requests) > 1:
+        _compile_ahead(json)
+
     def progress(number: int, request: Request) -> Progress:
         if not json:
             print("\n".join(summary.announce(request)), flush=True)
@@ -89,3 +93,19 @@ def _run(requests: list[Request], json: bool) -> int:
     with Stop() as stop:
         runs = sweep.run_all(requests, stop, Here(progress), ended=ended)
     return sweep.worst_exit_code(runs, stop)
+
+
+def _compile_ahead(json: bool) -> None:
+    """Have kernels compiled that no process of this checkout has compiled before."""
+    from workbench.runs import compile_ahead
+
+    if not compile_ahead.is_needed():
+        return
+    typer.echo("compiling kernels on two cores, once per checkout ...", err=json)
+    start = perf_counter()
+    try:
+        compile_ahead.compile_all()
+    except compile_ahead.CompileAheadError as error:
+        typer.echo(f"{error}; each day compiles what it calls", err=True)
+    else:
+        typer.echo(f"compiled kernels in {perf_counter() - start:.0f} s", err=json)

@@ -6,7 +6,7 @@ Leaves out: what stands on the pages (run_page.py, sweep_page.py, index_page.py)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from workbench.report.compare_page import render_comparison
 from workbench.report.index_page import SweepLink, render_index
 from workbench.report.profile_page import render_profile
 from workbench.report.run_folder import RunFolder, load
-from workbench.report.run_page import render_run
+from workbench.report.run_page import Links, render_run
 from workbench.report.shell import MAX_PAGE_BYTES, moment
 from workbench.report.sweep_page import render_sweep
 from workbench.runs import registry, swept
@@ -60,9 +60,12 @@ def build_report(output: Path | None = None, *, every_run: bool = False) -> Repo
     """
     output = output or default_folder()
     listing = registry.listing()
+    sweeps = swept.all_of(listing.records)
+    ids = {sweep.id for sweep in sweeps}
     shown = day_runs(listing.records)
     written = {
-        run.run_id: write_run_page(run, output / f"{day}.html") for day, run in shown.items()
+        run.run_id: write_run_page(run, output / f"{day}.html", sweeps=ids)
+        for day, run in shown.items()
     }
     # Profiles are of different commands: each has a page of its own, not only the last one.
     rest = [
@@ -70,11 +73,12 @@ def build_report(output: Path | None = None, *, every_run: bool = False) -> Repo
         for run in listing.records
         if run.run_id not in written and (every_run or run.kind == "profile")
     ]
-    written |= {run.run_id: write_run_page(run, run_page_path(run, output)) for run in rest}
+    written |= {
+        run.run_id: write_run_page(run, run_page_path(run, output), sweeps=ids) for run in rest
+    }
     pages = {run_id: path.name for run_id, path in written.items()}
     pages = {**_earlier_pages(listing.records, output), **pages}
-    sweeps = swept.all_of(listing.records)
-    grids = [_write_sweep(sweep, pages, sweep_page_path(sweep, output)) for sweep in sweeps]
+    grids = [_write_sweep(sweep, pages, sweep_page_path(sweep.id, output)) for sweep in sweeps]
     links = [SweepLink(sweep, path.name) for sweep, path in zip(sweeps, grids, strict=True)]
     benches = read_benches(paths.runs() / "bench")
     html = render_index(listing.records, pages, benches, listing.problems, links)
@@ -129,9 +133,9 @@ def build_sweep_page(name: str, output: Path | None = None, *, every_run: bool =
     folder = default_folder()
     if every_run:
         for run in sweep.records:
-            write_run_page(run, run_page_path(run, folder))
+            write_run_page(run, run_page_path(run, folder), sweeps={sweep.id})
     pages = _earlier_pages(sweep.records, folder)
-    return _write_sweep(sweep, pages, sweep_page_path(sweep, folder))
+    return _write_sweep(sweep, pages, sweep_page_path(sweep.id, folder))
 
 
 def build_comparison(run_a: str, run_b: str, output: Path | None = None) -> Path:
@@ -159,9 +163,9 @@ def run_page_path(run: RunRecord, folder: Path) -> Path:
     return folder / f"run-{run.run_id}.html"
 
 
-def sweep_page_path(sweep: Swept, folder: Path) -> Path:
+def sweep_page_path(sweep_id: str, folder: Path) -> Path:
     """Return where the page of a sweep lies."""
-    return folder / f"sweep-{sweep.id}.html"
+    return folder / f"sweep-{sweep_id}.html"
 
 
 def day_runs(records: tuple[RunRecord, ...]) -> dict[str, RunRecord]:
@@ -180,13 +184,24 @@ def day_runs(records: tuple[RunRecord, ...]) -> dict[str, RunRecord]:
     return chosen
 
 
-def write_run_page(run: RunRecord, path: Path, *, alone: bool = False) -> Path:
-    """Write the page of a run to a path; one that stands alone links to no other page."""
+def write_run_page(
+    run: RunRecord, path: Path, *, alone: bool = False, sweeps: Collection[str] = ()
+) -> Path:
+    """Write the page of a run to a path.
+
+    Parameters
+    ----------
+    run : RunRecord
+    path : Path
+    alone : bool          link to no other page
+    sweeps : collection   ids of the sweeps that are about to have a page beside this one
+    """
     good = None if alone else registry.last_complete(run.day)
     hint = None
     if run.status not in COMPLETE and good is not None:
         hint = Markup('<a href="{}.html">the one of {}</a>').format(run.day, moment(good.started))
     home = None if alone else INDEX
+    grid = None if alone else _sweep_page(run, path.parent, sweeps)
     folder = registry.run_folder(run)
     problems: tuple[str, ...] = ()
     if run.kind == "profile":
@@ -196,7 +211,15 @@ def write_run_page(run: RunRecord, path: Path, *, alone: bool = False) -> Path:
             problems = (str(error),)
     loaded = load(folder)
     whole = replace(loaded, problems=(*loaded.problems, *problems))
-    return _publish(path, _fitting(whole, home, hint))
+    return _publish(path, _fitting(whole, Links(home, hint, grid)))
+
+
+def _sweep_page(run: RunRecord, folder: Path, sweeps: Collection[str]) -> str | None:
+    """Return the file name of the page of a run's sweep, if there is one or will be."""
+    if not swept.is_id(run.sweep):
+        return None
+    page = sweep_page_path(run.sweep, folder)
+    return page.name if run.sweep in sweeps or page.is_file() else None
 
 
 def _write_sweep(sweep: Swept, pages: Mapping[str, str], path: Path) -> Path:
@@ -209,13 +232,13 @@ def _earlier_pages(records: Iterable[RunRecord], folder: Path) -> dict[str, str]
     return {run_id: path.name for run_id, path in found if path.is_file()}
 
 
-def _fitting(run: RunFolder, home: str | None, hint: Markup | None) -> str:
+def _fitting(run: RunFolder, links: Links) -> str:
     """Return the run's page; of a talkative notebook it shows as many outputs as fit."""
     budget = MAX_PAGE_CHARS
-    html = render_run(run, home, hint, budget)
+    html = render_run(run, links, budget)
     while len(html.encode()) > MAX_PAGE_BYTES and budget > _LEAST_CHARS:
         budget //= 4
-        html = render_run(run, home, hint, budget)
+        html = render_run(run, links, budget)
     return html
 
 

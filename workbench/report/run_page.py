@@ -27,23 +27,34 @@ from workbench.runs.record import RunRecord
 _SERIES = ["metric", "tier", "case", "variant", "unit"]
 
 
-def render_run(
-    run: RunFolder,
-    home: str | None = None,
-    earlier_good: Markup | None = None,
-    budget: int = MAX_PAGE_CHARS,
-) -> str:
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Where a run's page leads; without any it stands alone.
+
+    Attributes
+    ----------
+    home : str               file name of the index beside the page
+    earlier_good : Markup    a link to the last complete run, when this one is not
+    sweep : str              file name of the page of the sweep that the run is of
+    """
+
+    home: str | None = None
+    earlier_good: Markup | None = None
+    sweep: str | None = None
+
+
+def render_run(run: RunFolder, links: Links | None = None, budget: int = MAX_PAGE_CHARS) -> str:
     """Return the page of a run, whole and self-contained.
 
     Parameters
     ----------
-    run : RunFolder          as read from disk
-    home : str               file name of the index beside the page, or None: it stands alone
-    earlier_good : Markup    a link to the last complete run, when this one is not
-    budget : int             characters of cell outputs to show
+    run : RunFolder   as read from disk
+    links : Links     to other pages; default: none
+    budget : int      characters of cell outputs to show
 
-    Cost    2 s for importing nbconvert, then about 0.2 s.
+    Cost    1 s for importing nbconvert, then about 0.2 s.
     """
+    links = links or Links()
     record = run.record
     charts = _Charts.of(run, budget)
     day = find_day(record.day)
@@ -53,10 +64,11 @@ def render_run(
         with_vega=charts.exist,
         title=day.title if day else record.day,
         question=day.question if day else "",
-        home=home,
+        home=links.home,
         record=record,
         status=status_of(record),
-        earlier_good=earlier_good,
+        earlier_good=links.earlier_good,
+        sweep=links.sweep,
         problems=run.problems,
         headline=charts.headline,
         charts=charts.rest,

@@ -50,6 +50,11 @@ def notices(sweep: Swept) -> list[str]:
             f"The runs were made on {n} machines. Each has its own chart and table: figures and "
             "verdicts of different machines are never compared."
         )
+    if n := len(sweep.reused):
+        told.append(
+            f"{_runs(n)} of these {'was' if n == 1 else 'were'} made by an earlier sweep of fewer "
+            "points, which this one went on with."
+        )
     if any(run.contended for run in sweep.records):
         told.append(
             "Runs measured at the same time on one machine, so no verdict counts; hollow marks in "

@@ -32,6 +32,7 @@ class PointRow:
     values: tuple[str, ...]
     figures: tuple[str, ...]
     problem: str = ""
+    is_reused: bool = False
 
     @property
     def notes(self) -> str:
@@ -39,7 +40,8 @@ class PointRow:
         attempts = self.run.record.attempts
         again = f"begun {attempts} times, its worker was lost" if attempts > 1 else ""
         why = "" if self.run.record.status == "ok" else self.run.why
-        return "; ".join(filter(None, (again, why, self.problem)))
+        earlier = "made by an earlier sweep" if self.is_reused else ""
+        return "; ".join(filter(None, (again, earlier, why, self.problem)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,4 +131,5 @@ def _row(
         tuple(map(value_text, sweep.point(record).values())),
         tuple(text or MISSING for text in medians.values()),
         problem,
+        record in sweep.reused,
     )

@@ -6,8 +6,10 @@ Leaves out: running the points (sweep.py). A text value cannot hold a comma.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 
 from workbench.errors import UsageError
 from workbench.runs.params import P, read_overrides, validate
@@ -36,6 +38,17 @@ def grid(model: type[P], overrides: Sequence[str], preset: str | None = None) ->
     if problems:
         raise UsageError(list(dict.fromkeys(problems)))
     return tuple(dict.fromkeys(points))
+
+
+def grid_id(day: str, label: str, points: Iterable[str]) -> str:
+    """Return 12 hex digits that the same grid with the same label always has.
+
+    Parameters
+    ----------
+    points : iterable of str   ``params_hash`` of every point, in any order
+    """
+    canonical = json.dumps([day, label, sorted(points)])
+    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
 
 def _single_values(overrides: Sequence[str]) -> list[tuple[str, str]]:

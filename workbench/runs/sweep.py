@@ -6,8 +6,6 @@ Leaves out: who makes the runs (executor.py), and choosing good points of a grid
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from workbench.errors import UsageError
 from workbench.runs import registry
 from workbench.runs.days.day import Day
 from workbench.runs.executor import Executor, Here
+from workbench.runs.grid import grid_id
 from workbench.runs.params import DayParams, params_hash
 from workbench.runs.record import COMPLETE, EXIT_CODES
 from workbench.runs.request import Request, Run
@@ -79,9 +78,7 @@ class Sweep:
     @property
     def id(self) -> str:
         """Return 12 hex digits that the same grid with the same label always has."""
-        points = sorted(params_hash(point) for point in self.points)
-        canonical = json.dumps([self.day.name, self.label, points])
-        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+        return grid_id(self.day.name, self.label, map(params_hash, self.points))
 
     @property
     def stores(self) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """Find the runs that one sweep has left in the registry, and the points that have none.
 
-Follows: a sweep is the runs that share its id, however often it was resumed, wherever they ran.
-Leaves out: making them (sweep.py). A grid that was made larger is another sweep.
+Follows: a sweep is the runs that share its id, however often it was resumed, wherever they ran. A
+grid that was made larger is another sweep, and has the runs of the smaller one that it resumed.
+Leaves out: making them (sweep.py).
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import Any
 from workbench.errors import UsageError
 from workbench.runs import registry, summary
 from workbench.runs.days import find_day
-from workbench.runs.record import RunRecord
+from workbench.runs.grid import grid_id
+from workbench.runs.record import COMPLETE, RunRecord
 
 Point = Mapping[str, Any]
 _ID = re.compile(r"[0-9a-f]{12}")
@@ -27,8 +29,8 @@ class Swept:
 
     Attributes
     ----------
-    id : str            that its runs share
-    records : tuple     its runs in the order of the grid, those of one point oldest first
+    id : str            that its runs share, but those of a smaller sweep that it went on with
+    records : tuple     its runs and those, in the order of the grid, of one point oldest first
     axes : mapping      the parameters that were swept, and the values that runs were begun with:
                         numbers by size, others in the order in which they were first run
     """
@@ -52,6 +54,11 @@ class Swept:
     def day(self) -> str:
         """Return the name of the day that was swept."""
         return self.records[0].day
+
+    @property
+    def reused(self) -> tuple[RunRecord, ...]:
+        """Return the runs that a smaller sweep had made already."""
+        return tuple(record for record in self.records if record.sweep != self.id)
 
     @property
     def latest(self) -> RunRecord:
@@ -79,11 +86,40 @@ def all_of(records: Sequence[RunRecord]) -> list[Swept]:
     """Return every sweep among these runs, the one that was run last first."""
     grids: dict[tuple[str, str], list[RunRecord]] = {}
     for record in records:
-        # Records may come from elsewhere, and a page's file is named by the id.
-        if _ID.fullmatch(record.sweep):
+        if is_id(record.sweep):
             grids.setdefault((record.day, record.sweep), []).append(record)
-    found = [Swept.of(runs) for runs in grids.values()]
+    oldest_first = sorted(grids.items(), key=lambda grid: min(run.started for run in grid[1]))
+    whole: list[list[RunRecord]] = []
+    for _, runs in oldest_first:
+        whole.append([*runs, *_reused(runs, whole)])
+    found = [Swept.of(runs) for runs in whole]
     return sorted(found, key=lambda sweep: sweep.latest.started, reverse=True)
+
+
+def _reused(runs: Sequence[RunRecord], earlier: Sequence[Sequence[RunRecord]]) -> list[RunRecord]:
+    """Return the complete runs of the smaller sweep whose points a sweep's own lack.
+
+    A sweep's id is made of all its points, so it tells which other sweep's points are among them.
+    """
+    one = runs[0]
+    points = {run.params_hash for run in runs}
+    if grid_id(one.day, one.label, points) == one.sweep:
+        return []
+    for others in reversed(earlier):
+        if (others[0].day, others[0].label) == (one.day, one.label):
+            both = points | {run.params_hash for run in others}
+            if grid_id(one.day, one.label, both) == one.sweep:
+                return [
+                    run
+                    for run in others
+                    if run.status in COMPLETE and run.params_hash not in points
+                ]
+    return []
+
+
+def is_id(text: str) -> bool:
+    """Tell whether a text can be a sweep's id: records may come from elsewhere, and name files."""
+    return _ID.fullmatch(text) is not None
 
 
 def find(name: str) -> Swept:

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from workbench.runs import registry
+from workbench.cli import run
+from workbench.runs import compile_ahead, registry
 
 
 def test_all_that_is_wrong_is_told_and_nothing_is_started(workbench, small_day, runs_folder):
@@ -62,3 +63,17 @@ def test_a_run_is_told_from_its_parameters_to_its_notebook(workbench, small_day)
     assert told["reason"] == "ZeroDivisionError: division by zero"
     assert told["notebook"].endswith("out.ipynb")
     assert "left" in answer.err or "nearly done" in answer.err
+
+
+def test_kernels_are_compiled_before_all_days_once(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "numba"))
+    monkeypatch.setattr(compile_ahead, "PROCESSES", (("no such step",),))
+    run._compile_ahead(json=False)
+    told = capsys.readouterr()
+    assert told.out == "compiling kernels on two cores, once per checkout ...\n"
+    assert "KeyError: 'no such step'; each day compiles what it calls" in told.err
+    monkeypatch.setattr(compile_ahead, "PROCESSES", ())
+    run._compile_ahead(json=True)
+    assert capsys.readouterr().out == ""
+    run._compile_ahead(json=False)
+    assert capsys.readouterr() == ("", "")

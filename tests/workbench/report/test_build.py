@@ -169,6 +169,21 @@ def test_a_sweep_has_a_page_that_the_index_links_to(registry: Path, samples: Mod
     assert "policy × ssd_gib × codec, 11 runs" in index
     # The day's page is the one of its last complete run; the sweep links to it.
     assert 'href="trace_replay.html"' in report.pages[1].read_text()
+    # And its page to the sweep, whose own page is written later; a lone file leads nowhere.
+    assert f'href="sweep-{samples.SWEEP}.html"' in report.pages[0].read_text()
+    lone = build.build_run_page(records[0].run_id, registry / "lone.html")
+    assert "sweep-" not in lone.read_text()
+
+
+def test_a_run_s_page_leads_to_its_sweep_only_where_that_has_a_page(
+    registry: Path, samples: ModuleType
+) -> None:
+    run = samples.sweep_records()[0]
+    samples.write_run(run)
+    link = f'href="sweep-{samples.SWEEP}.html"'
+    assert link not in build.build_run_page(run.run_id).read_text()
+    build.build_sweep_page(samples.SWEEP)
+    assert link in build.build_run_page(run.run_id).read_text()
 
 
 def test_a_sweep_s_page_is_built_alone_and_with_its_runs(

@@ -55,6 +55,34 @@ def test_every_picture_has_a_description() -> None:
     assert 'alt="mine"' in safe_html('<img alt="mine">')
 
 
+@pytest.mark.parametrize(
+    ("style", "stays"),
+    [
+        ("text-align: right;", "text-align:right"),
+        ("text-align:url(http://127.0.0.1:9/x)", ""),
+        ("text-align:right;position:fixed", ""),
+        ("position:fixed;inset:0", ""),
+        ("text-align:rig\\68t", ""),
+    ],
+)
+def test_a_style_may_align_text_and_nothing_else(style: str, stays: str) -> None:
+    expected = f'<p style="{stays}">x</p>' if stays else "<p>x</p>"
+    assert safe_html(f'<p style="{style}">x</p>') == expected
+
+
+def test_tags_within_an_attribute_stay_words() -> None:
+    html = safe_html("<a title='<h1>\" onclick=\"<table>'>x</a><img alt='<img>'>")
+    assert html == (
+        '<a title="&lt;h1&gt;&quot; onclick=&quot;&lt;table&gt;" rel="noopener noreferrer">x</a>'
+        '<img alt="&lt;img&gt;">'
+    )
+
+
+@pytest.mark.parametrize("href", ["//127.0.0.1:9/x", "DATA:text/html,x", "x.html"])
+def test_a_link_goes_where_a_reader_sees_it_go_or_nowhere(href: str) -> None:
+    assert ("href" in safe_html(f'<a href="{href}">x</a>')) is not href.startswith("DATA")
+
+
 @pytest.mark.parametrize("twice", [False, True])
 def test_no_payload_survives(hostile: ModuleType, twice: bool) -> None:
     for kind, payload in hostile.PAYLOADS.items():
@@ -69,7 +97,10 @@ def test_the_eye_sees_every_payload(hostile: ModuleType) -> None:
 
 def test_endless_nesting_is_left_out_at_once() -> None:
     assert "not shown" in safe_html("<div>" * 30_000)
+    assert "not shown" in safe_html("<div></b>" * 30_000)
+    assert "not shown" in safe_html("<div><table><tr><td></div></table>" * 500)
     assert "not shown" not in safe_html("<ul><li>" * 20)
+    assert "not shown" not in safe_html("<p>1<br>2<img></p>" * 1000)
 
 
 def test_bytes_are_read_as_text() -> None:

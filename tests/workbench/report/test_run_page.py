@@ -10,7 +10,7 @@ from nbformat.v4 import new_markdown_cell
 
 from workbench.report.figures import Figure
 from workbench.report.run_folder import RunFolder, load
-from workbench.report.run_page import render_run
+from workbench.report.run_page import Links, render_run
 
 
 @pytest.fixture
@@ -225,7 +225,7 @@ def test_a_broken_notebook_is_said_so_and_figures_stay(
 
 def test_a_link_home_only_where_there_is_one(write: Any, samples: ModuleType) -> None:
     run = write(samples.record("r1"))
-    assert 'href="index.html"' in render_run(run, home="index.html")
+    assert 'href="index.html"' in render_run(run, Links(home="index.html"))
     assert "index.html" not in render_run(run)
 
 

@@ -123,3 +123,12 @@ def test_metrics_that_cannot_be_read_are_named_and_hide_no_other_run(
     html = render_sweep(Swept.of(runs), {})
     assert html.count("its metrics cannot be read") == 1
     assert runs[1].run_id in html
+
+
+def test_what_an_earlier_sweep_made_is_there_and_says_so(registry: Path, samples: Any) -> None:
+    first, *rest = samples.sweep_records()[:3]
+    sweep = Swept.of([*rest, first.model_copy(update={"sweep": "0123456789ab"})])
+    tree = html5lib.parse(render_sweep(sweep, {}), namespaceHTMLElements=False)
+    assert "1 run of these was made by an earlier sweep" in _text(tree.find(".//main"))
+    notes = ["earlier" in _text(row) for row in _sections(tree)[0].findall(".//tbody/tr")]
+    assert notes == [True, False, False]

@@ -8,6 +8,7 @@ import pytest
 
 from workbench.errors import UsageError
 from workbench.runs import swept
+from workbench.runs.grid import grid_id
 from workbench.runs.record import RunFile, RunRecord
 from workbench.runs.swept import Swept
 
@@ -50,6 +51,34 @@ def test_points_without_a_run_are_named() -> None:
 def test_values_that_no_axis_can_hold_are_text() -> None:
     sweep = Swept.of([point(0, [1], "lru"), point(1, {"a": 1}, "lru"), point(2, None, "lru")])
     assert sweep.axes == {"size": ("[1]", "{'a': 1}", None)}
+
+
+def test_a_larger_sweep_has_the_runs_of_the_smaller_one_that_it_went_on_with() -> None:
+    def sweep(sizes: list[int], made: list[int], first: int, **changes: Any) -> list[RunRecord]:
+        name = grid_id("day01", changes.get("label", ""), map(str, sizes))
+        return [
+            point(first + n, size, "lru", sweep=name, params_hash=str(size), **changes)
+            for n, size in enumerate(made)
+        ]
+
+    small = sweep([1, 2], [1, 2], 0)
+    larger = sweep([1, 2, 3, 4], [3], 2)  # 4 has not been run yet, so nothing is proven
+    assert [len(one.records) for one in swept.all_of(small + larger)] == [1, 2]
+    larger = sweep([1, 2, 3], [3], 2)
+    largest = sweep([1, 2, 3, 4], [4], 3)
+    unlike = sweep([8, 9], [8, 9], 4, label="other")
+    found = swept.all_of(unlike + largest + larger + small)
+    assert [[run.run_id for run in one.records] for one in found] == [
+        ["r04", "r05"],
+        ["r00", "r01", "r02", "r03"],
+        ["r00", "r01", "r02"],
+        ["r00", "r01"],
+    ]
+    assert [len(one.reused) for one in found] == [0, 3, 2, 0]
+    assert found[1].axes == {"size": (1, 2, 3, 4)}
+    # A run that failed is made again, so it is not one that was gone on with.
+    failed = [small[0].model_copy(update={"status": "failed"}), small[1]]
+    assert [run.run_id for run in swept.all_of(failed + larger)[0].reused] == ["r01"]
 
 
 def test_sweeps_are_told_apart_and_the_last_one_is_first() -> None:
