@@ -1,10 +1,6 @@
 """The intrinsics: what they move, what they compile to, and their interpreted twins."""
 
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -149,11 +145,6 @@ def test_other_machines_get_their_own_instructions(triple, store, fence):
 
 @compiled
 @pytest.mark.timeout(450)
-def test_kernels_also_run_interpreted():
-    root = Path(__file__).parents[2]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/kernels"]
-    environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
-    done = subprocess.run(
-        command, cwd=root, env=environment, capture_output=True, text=True, timeout=400
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+def test_kernels_also_run_interpreted(interpreted):
+    code, said = interpreted.ended()
+    assert code == 0, said

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.torture import faults, kills, power_loss, rot
+from tests.torture import faults, kills, misplaced, power_loss, rot
 from tests.torture.history import Verdict
 from tests.torture.stores import SMALL, TIGHT, open_sealed
 from workbench.tiering.async_io.faults import Kind
@@ -157,7 +157,17 @@ def _rot_parts(plan: Plan, seed: int) -> list[Part]:
         Part("bits of a block in memory", 1, lambda _: rot.every_bit(plan.bits_step)),
         Part("bits of files, reopened", plan.flip_units, flip),
         Part("files cut off", 1, lambda _: _may_miss(rot.truncations(plan.cut_every))),
-        Part("blocks in each other's place", 1, lambda _: rot.misdirected_pairs(plan.pairs)),
+        *_misplaced_parts(plan.pairs),
+    ]
+
+
+def _misplaced_parts(n_blocks: int) -> list[Part]:
+    name = "blocks in each other's place"
+    return [
+        Part(name, 1, lambda _: misplaced.swapped(n_blocks)),
+        Part(f"{name}, sealed", 1, lambda _: misplaced.swapped(n_blocks, open_sealed)),
+        Part(f"{name}, sealed, forged", 1, lambda _: misplaced.forged(n_blocks)),
+        Part(f"{name}, sealed, index lost", 1, lambda _: misplaced.forged_reopened(n_blocks)),
     ]
 
 

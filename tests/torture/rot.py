@@ -1,23 +1,22 @@
 """Damage what is stored, in every place and every way, and see that only misses come of it.
 
-Follows: TigerBeetle #2681: single bits find what whole sectors hide; all pairs of misplaced blocks.
-Leaves out: damage while the store runs (faults.py).
+Follows: TigerBeetle #2681: single bits find what whole sectors hide.
+Leaves out: damage while the store runs (faults.py), whole blocks elsewhere (misplaced.py).
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import replace
 
 from tests.torture.history import NOTHING, Verdict, judge
 from tests.torture.model import Value, key_of, value_of
-from tests.torture.stores import SMALL, open_small
+from tests.torture.stores import open_small
 from workbench.tiering.async_io.clock import VirtualClock
 from workbench.tiering.async_io.crash_states import SECTOR_BYTES
 from workbench.tiering.async_io.engine import PAGE_BYTES, Request, StorageError
 from workbench.tiering.async_io.sim_disk import SimDisk
-from workbench.tiering.ssd_tier import Attributes, SsdTier
+from workbench.tiering.ssd_tier import Attributes
 from workbench.tiering.ssd_tier.buffer_pool import BufferPool
 from workbench.tiering.ssd_tier.checksum import payload_sum
 from workbench.tiering.ssd_tier.drafts import draft_block
@@ -144,37 +143,3 @@ def every_bit(step: int = 1) -> Iterator[Verdict]:
             except BadFrameError:
                 yield NOTHING
             landing.pages[at] ^= 1 << bit
-
-
-def misdirected_pairs(n_blocks: int = 64) -> Iterator[Verdict]:
-    """Let every block lie where another one belongs, for all pairs, and ask for both."""
-    tier, disk = _many_small(n_blocks)
-    core = tier._core
-    keys = [key_of(number) for number in range(n_blocks)]
-    entries = {key: core.index.get(key) for key in keys}
-    for source in keys:
-        for target in keys:
-            if source == target:
-                continue
-            there, here = entries[source], entries[target]
-            assert there is not None
-            assert here is not None
-            name, at = f"segment-{here.segment:05d}", here.page * PAGE_BYTES
-            before = disk.content(name)[at : at + here.n_bytes]
-            taken_from = there.page * PAGE_BYTES
-            frame = disk.content(f"segment-{there.segment:05d}")
-            disk.rot(name, at, frame[taken_from : taken_from + there.n_bytes])
-            yield judge(tier, {target: {None}, source: {value_of(keys.index(source), 0, 3000)}})
-            disk.rot(name, at, before)
-            core.strays.take_aside(target)
-            core.index.put(target, here)
-
-
-def _many_small(n_blocks: int) -> tuple[SsdTier, SimDisk]:
-    disk = SimDisk(clock=VirtualClock())
-    config = replace(SMALL, max_blocks=2 * n_blocks, capacity_bytes=4 * SMALL.capacity_bytes)
-    tier = open_small(disk, disk, config)
-    for number in range(n_blocks):
-        assert tier.put(key_of(number), value_of(number, 0, 3000))
-    tier.flush()
-    return tier, disk

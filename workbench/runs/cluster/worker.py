@@ -30,6 +30,7 @@ from workbench.runs.stop import Stop
 # What figures and their reading depend on; the rest of the packages is in each run's record.
 _PACKAGES = ("numba", "numpy", "papermill", "polars", "distributed")
 _STOPS: dict[str, Stop] = {}
+_ENDING = "workbench-runs-end"
 
 
 class WorkerError(WorkbenchError):
@@ -113,8 +114,22 @@ def run_task(task: Task) -> Parcel | None:
     with my_turn(stop) if task.alone else nullcontext():
         if stop.soon.is_set():
             return None
-        get_worker().log_event(topic(task.token), task.number)
+        here = get_worker()
+        here.extensions[_ENDING] = _RunsEnd()
+        here.log_event(topic(task.token), task.number)
         return pack(execute.run(task.request, stop))
+
+
+class _RunsEnd:
+    """Stops what runs when the worker closes, as it does when its scheduler is gone.
+
+    Nobody takes the result any more, and Dask gives a thread 30 s while the machine is not free.
+    """
+
+    def close(self) -> None:
+        """Stop the runs of every sweep; Dask calls this, as of any extension of a worker."""
+        for stop in tuple(_STOPS.values()):
+            stop.stop_now()
 
 
 def stop_runs(token: str, now: bool) -> None:

@@ -92,6 +92,8 @@ def test_a_dead_scheduler_leaves_what_ended_and_another_one_goes_on(
         with pytest.raises(WorkerError, match=f"the scheduler at {address} is gone.*--resume"):
             run_all(sweep.requests(), Stop(), executor)
     assert [(run.params["seed"], run.status) for run in registry.runs()] == [(1, "ok")]
+    # The worker ends what nobody takes any more, and with it its turn.
+    until(lambda: sorted(_states(cluster.runs("one"))) == ["interrupted", "ok"], "end of its run")
 
     mark.unlink()
     _, address = cluster.scheduler("second")

@@ -72,7 +72,7 @@ def test_without_the_data_set_it_says_what_to_mend(monkeypatch, tmp_path, data_f
 @pytest.mark.timeout(600)
 def test_a_sweep_of_its_notebook_gives_a_row_a_point(tmp_path: Path, monkeypatch):
     runs = tmp_path / "runs"
-    words = ["sweep", "trace_replay", *GRID, "--preset", "tiny"]
+    words = ["sweep", "trace_replay", *GRID, "--preset", "tiny", "--jobs", "2"]
     done = subprocess.run(
         [sys.executable, "-m", "workbench", *words],
         env={**os.environ, "WORKBENCH_RUNS": str(runs), "COLUMNS": "200"},

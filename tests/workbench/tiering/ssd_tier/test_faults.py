@@ -25,12 +25,6 @@ def test_the_nth_read_fails_for_every_n(case: Case) -> None:
     assert [problem for problem in problems if problem] == []
 
 
-def test_every_block_in_the_place_of_every_other_is_a_miss() -> None:
-    count = Count.of(rot.misdirected_pairs(16))
-    assert count.runs == 16 * 15
-    assert count.told == ()
-
-
 def test_files_cut_at_every_sector_of_the_first_pages_and_every_page_after() -> None:
     count = Count.of(rot.truncations(every=2048))
     assert count.runs > 300

@@ -31,6 +31,8 @@ CONFIG = SsdTierConfig(
     snapshot_every_segments=3,
     pool_bytes=1 << 20,
 )
+# As large as a block may be: two of them fill a segment, and the store has six.
+FILLING_BYTES, N_FILLING = 5 * PAGE_BYTES, 16
 numbers = st.integers(0, N_KEYS - 1)
 lengths = st.sampled_from([0, 1, 100, 4095, 4096, 4097, 9000, 16384])
 seeds = st.integers(0, 2**32 - 1)
@@ -97,12 +99,18 @@ class StoreMachine(RuleBasedStateMachine):
     @rule()
     def evict(self) -> None:
         """Fill the store with other blocks until every segment was reclaimed."""
-        for number in range(N_KEYS, N_KEYS + 30):
+        before = self.epochs()
+        for number in range(N_KEYS, N_KEYS + N_FILLING):
             self.version += 1
-            self.tier.put(key_of(number), value_of(number, self.version, 12000))
-        for number in range(N_KEYS, N_KEYS + 30):
+            self.tier.put(key_of(number), value_of(number, self.version, FILLING_BYTES))
+        assert not before & self.epochs() or self.model.damaged
+        for number in range(N_KEYS, N_KEYS + N_FILLING):
             self.tier.delete(key_of(number))
         self.settle()
+
+    def epochs(self) -> set[int]:
+        """Return the numbers of the segments' lives."""
+        return {segment.epoch for segment in self.tier._core.table.segments}
 
     @rule()
     def close_and_open(self) -> None:

@@ -25,8 +25,10 @@ from workbench.tiering.distributed_tier import NetworkTier
 from workbench.tiering.kv_geometry import KVGeometry
 from workbench.tiering.ssd_tier import Attributes, SsdTier, SsdTierConfig
 from workbench.tiering.tiered_kv_cache import CacheConfig, Tier, TieredKVCache
+from workbench.tiering.tiered_kv_cache import cache as cache_module
 from workbench.tiering.tiered_kv_cache.block_key import frame_key
 from workbench.tiering.tiered_kv_cache.shared_store import Budget, SharedStore
+from workbench.tiering.unified_tier import session as session_module
 from workbench.tiering.unified_tier.load_or_recompute import Always, Way
 from workbench.tiering.unified_tier.session import Session
 
@@ -172,6 +174,14 @@ def texts(session):
     return [session.feed(ids(80)), *(session.feed([number]) for number in range(12))]
 
 
+@pytest.fixture
+def unhurried(monkeypatch):
+    """Let what a loaded machine may miss be long: the limits that do not depend on computing."""
+    monkeypatch.setattr(cache_module, "_BRING_S", 20.0)
+    monkeypatch.setattr(session_module, "_NETWORK_REQUEST_S", 20.0)
+
+
+@pytest.mark.usefixtures("unhurried")
 def test_one_process_s_prefill_warms_another_one(path, tmp_path, running):
     """The other process is a real one, with a store and a network tier of its own."""
     namespace = f"two{os.getpid()}"
@@ -211,6 +221,7 @@ def test_one_process_s_prefill_warms_another_one(path, tmp_path, running):
         assert cache.brought_blocks == 0
 
 
+@pytest.mark.usefixtures("unhurried")
 @pytest.mark.parametrize(("token_s", "n_blocks"), [(1e-9, 0), (60.0, 4)])
 def test_the_network_has_no_more_time_than_computing_is_worth(path, tmp_path, token_s, n_blocks):
     with server() as one, NetworkTier.open(patient(one.url)) as network:
@@ -224,6 +235,37 @@ def test_the_network_has_no_more_time_than_computing_is_worth(path, tmp_path, to
             with Session(session._model, cache, chooser=costs) as other:
                 other.feed(ids(80))
             assert cache.brought_blocks == cache.stats().network_hits == n_blocks
+
+
+@pytest.mark.parametrize(
+    ("token_s", "deadline_s", "given"),
+    [
+        (1e-9, None, Budget(0.5 * 79e-9, 0.5 * 79e-9)),
+        (1e-3, None, Budget(0.5 * 79e-3, 0.5 * 79e-3)),
+        (2e-3, None, Budget(0.5 * 79 * 2e-3, 0.05)),
+        (60.0, None, Budget(0.5, 0.05)),
+        (60.0, 0.3, Budget(0.15, 0.05)),
+        (None, None, Budget(0.5, 0.5)),
+    ],
+)
+def test_its_limits_are_half_of_computing_half_a_second_and_50_ms_a_request(
+    path, tmp_path, network, monkeypatch, token_s, deadline_s, given
+):
+    asked: list[Budget] = []
+
+    def bring(self, keys, n_frames, attributes, budget):
+        asked.append(budget)
+        return []
+
+    monkeypatch.setattr(SharedStore, "bring", bring)
+    with session_on(path, tmp_path / "store", network) as (session, cache):
+        costs = Always(1, Way.LOAD)
+        if token_s is not None:
+            costs.computed(0, 79, 79 * token_s)
+        with Session(session._model, cache, deadline_s, chooser=costs) as other:
+            other.feed(ids(80))
+    (budget,) = asked
+    assert budget == pytest.approx(given, rel=1e-6)
 
 
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGSTOP])
