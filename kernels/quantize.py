@@ -23,7 +23,7 @@ from kernels.rounding import (
     LINE_VALUES,
     int8_line,
     int8_line_nontemporal,
-    largest_line,
+    largest_of,
     round_to_int8,
 )
 from kernels.scale import INT4_STEPS, INT8_STEPS, inverse_of, scale_of, whole_numbers
@@ -155,11 +155,7 @@ def int8_lines(values, scales, source):
         n_run = min(_RUN_GROUPS, n_groups - first)
         for number in range(n_run):
             group = start + 2 * (first + number) * group_values
-            most = largest_line(group, source)
-            for index in range(LINE_VALUES, group_values, LINE_VALUES):
-                place = min(index, group_values - LINE_VALUES)
-                most = max(most, largest_line(group + 2 * place, source))
-            largest[number] = as_float(most)
+            largest[number] = as_float(largest_of(group, group_values, source))
         for number in range(n_run):
             bits = scale_of(largest[number], _INT8_STEP)
             scales[first + number] = bits
@@ -190,23 +186,22 @@ def int8_nontemporal(values, scales, source):
         n_run = min(_RUN_GROUPS, n_groups - first)
         for number in range(n_run):
             group = start + 2 * (first + number) * group_values
-            most = largest_line(group, source)
-            for place in range(LINE_VALUES, group_values, LINE_VALUES):
-                most = max(most, largest_line(group + 2 * place, source))
-            largest[number] = as_float(most)
+            largest[number] = as_float(largest_of(group, group_values, source))
         for number in range(n_run):
             bits = scale_of(largest[number], _INT8_STEP)
             scales[first + number] = bits
             inverses[number] = inverse_of(bits)
         for number in range(n_run):
-            group = (first + number) * group_values
+            group, inverse = (first + number) * group_values, inverses[number]
+            # A NaN must not reach the rounding.
+            usable = inverse > 0
+            line, step = (start + 2 * group, 2 * LINE_VALUES) if usable else (address_of(_ZEROS), 0)
             for index in range(group, group + group_values, LINE_VALUES):
-                # A NaN must not reach the rounding.
-                line = start + 2 * index if inverses[number] > 0 else address_of(_ZEROS)
                 soon = start + 2 * (index + _RUN_GROUPS * group_values)
                 prefetch(soon)
                 prefetch(soon + LINE_BYTES)
-                int8_line_nontemporal(to + index, line, source, inverses[number])
+                int8_line_nontemporal(to + index, line, source, inverse)
+                line += step
     store_fence()
 
 
