@@ -112,7 +112,8 @@ def value_bytes(typing_context, like):
 
 def _larger_line_twin(one: int, other: int, like: np.ndarray) -> Any:
     parts = [
-        (ctypes.c_uint8 * (LINE_VALUES * like.itemsize)).from_address(at) for at in (one, other)
+        (ctypes.c_uint8 * (LINE_VALUES * like.itemsize)).from_address(int(at))
+        for at in (one, other)
     ]
     bits = np.concatenate([np.frombuffer(part, f"u{like.itemsize}") for part in parts])
     return (bits & bits.dtype.type((1 << (8 * like.itemsize - 1)) - 1)).max()
