@@ -22,6 +22,7 @@ from workbench.cli import (
     profile,
     report,
     run,
+    store,
     sweep,
 )
 from workbench.errors import WorkbenchError
@@ -44,6 +45,7 @@ app.command("lab")(lab.command)
 app.command("doctor")(doctor.command)
 app.add_typer(data.app, name="data")
 app.add_typer(key.app, name="key")
+app.add_typer(store.app, name="store")
 
 
 def main() -> None:

@@ -41,12 +41,14 @@ def command(
     """Hold kernels against their baselines and ceilings, on this machine, now."""
     # Imported here: Numba and polars cost seconds that `workbench --help` must not.
     from workbench.benchmark import bars
+    from workbench.benchmark.compile_notice import compile_notice
 
     wanted = bars.get_benchmarks([*(names or []), *(bars.BENCHMARKS if all_ else [])])
     if not wanted:
         _list(list(bars.BENCHMARKS.values()), json)
     for benchmark in wanted:
-        rows = benchmark.run(preset.value)
+        with compile_notice():
+            rows = benchmark.run(preset.value)
         bars.save(rows)
         _print(benchmark, rows, json)
 

@@ -86,6 +86,7 @@ def command(
 ) -> None:
     """Continue a text token by token, then say how fast that was and where the cache stood."""
     # Imported here: Numba costs seconds that `workbench --help` must not.
+    from workbench.benchmark.compile_notice import compile_notice
     from workbench.inference.sampler import Sampling
     from workbench.inference.text_generation import TextRequest, generate_text
     from workbench.tiering.unified_tier import UnifiedTierConfig
@@ -114,7 +115,8 @@ def command(
         on_metrics=lambda url: typer.echo(f"{url}/metrics", err=True),
         weights_budget_bytes=None if weights_budget_mib is None else weights_budget_mib << 20,
     )
-    result = generate_text(request, (lambda piece: None) if json else _show)
+    with compile_notice():
+        result = generate_text(request, (lambda piece: None) if json else _show)
     if json:
         print_json(_record(result))
     else:

@@ -15,6 +15,7 @@ from workbench.tiering.ssd_tier.errors import (
     StoreSealedError,
     StoreVersionError,
 )
+from workbench.tiering.ssd_tier.found_config import found_config
 from workbench.tiering.ssd_tier.frame import Attributes
 from workbench.tiering.ssd_tier.integrity import CheckReport
 from workbench.tiering.ssd_tier.pin import Pin
@@ -37,4 +38,5 @@ __all__ = [
     "StoreSealedError",
     "StoreStats",
     "StoreVersionError",
+    "found_config",
 ]

@@ -6,6 +6,7 @@ Leaves out: repair; what is damaged is forgotten, as any read of it would.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from workbench.tiering.async_io.engine import StorageError
@@ -32,7 +33,9 @@ class CheckReport:
         return not self.problems
 
 
-def check_store(core: Core, locked: bool) -> CheckReport:
+def check_store(
+    core: Core, locked: bool, on_blocks: Callable[[int], None] | None = None
+) -> CheckReport:
     """Read every block and compare every sum and bound; each block has the read deadline.
 
     Cost    reads everything that is stored.
@@ -44,8 +47,10 @@ def check_store(core: Core, locked: bool) -> CheckReport:
         some = keys[start : start + _BLOCKS_AT_ONCE]
         deadline = core.deadline(core.config.read_deadline_s)
         n_bad += look_up(core, some, [None] * len(some), deadline).count(None)
+        if on_blocks is not None:
+            on_blocks(start + len(some))
     if n_bad:
-        problems.append(f"{n_bad} of {len(keys)} blocks could not be loaded, and are forgotten")
+        problems.append(f"{n_bad} of {len(keys)} blocks could not be loaded: each is a miss")
     return CheckReport(len(keys), n_bad, tuple(problems))
 
 

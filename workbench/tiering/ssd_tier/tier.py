@@ -273,11 +273,14 @@ class SsdTier(Closing):
         """Return the part of `stats` that says whether it works, in microseconds."""
         return condition(self._core)
 
-    def check(self) -> CheckReport:
-        """Read everything and compare every sum, bound and byte count; damaged blocks go."""
+    def check(self, on_blocks: Callable[[int], None] | None = None) -> CheckReport:
+        """Read everything and compare every sum, bound and byte count; damaged blocks go.
+
+        ``on_blocks`` is told how many blocks were read so far.
+        """
         self._refuse_fork()
         with self._core.writer:
-            return check_store(self._core, self._lock is not None)
+            return check_store(self._core, self._lock is not None, on_blocks)
 
     def close(self) -> None:
         """Flush, leave a snapshot, let go of everything; closing twice is harmless, never raises.

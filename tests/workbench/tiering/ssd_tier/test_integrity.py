@@ -64,7 +64,7 @@ def test_damaged_blocks_are_counted_named_and_forgotten(at: int) -> None:
     report = tier.check()
     assert not report.sound
     assert (report.blocks, report.bad_blocks) == (20, 3)
-    assert report.problems == ("3 of 20 blocks could not be loaded, and are forgotten",)
+    assert report.problems == ("3 of 20 blocks could not be loaded: each is a miss",)
     for number in (3, 17, 18):
         assert not tier.contains(key_of(number))
         del blocks[key_of(number)]
