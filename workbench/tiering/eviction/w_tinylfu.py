@@ -48,8 +48,9 @@ class WTinyLfu(Generic[Key]):
         probation, protected = self._probation, self._protected
         if key in probation.numbers:
             probation.leave(key)
-            protected.numbers[key] = 0
-            if len(protected.numbers) > self._protected_blocks:
+            held = protected.numbers
+            held[key] = 0
+            if len(held) > self._protected_blocks:
                 demoted = protected.leave_oldest()
                 assert demoted is not None, "nothing is protected"
                 probation.numbers[demoted] = 0
