@@ -192,16 +192,14 @@ def int8_nontemporal(values, scales, source):
             scales[first + number] = bits
             inverses[number] = inverse_of(bits)
         for number in range(n_run):
-            group, inverse = (first + number) * group_values, inverses[number]
-            # A NaN must not reach the rounding.
-            usable = inverse > 0
-            line, step = (start + 2 * group, 2 * LINE_VALUES) if usable else (address_of(_ZEROS), 0)
+            group = (first + number) * group_values
             for index in range(group, group + group_values, LINE_VALUES):
+                # A NaN must not reach the rounding.
+                line = start + 2 * index if inverses[number] > 0 else address_of(_ZEROS)
                 soon = start + 2 * (index + _RUN_GROUPS * group_values)
                 prefetch(soon)
                 prefetch(soon + LINE_BYTES)
-                int8_line_nontemporal(to + index, line, source, inverse)
-                line += step
+                int8_line_nontemporal(to + index, line, source, inverses[number])
     store_fence()
 
 

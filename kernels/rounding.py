@@ -148,6 +148,8 @@ def largest_of(source, count, like):
     picked from one, which takes as long as loading the two.
     """
     item_bytes, last = value_bytes(like), count - LINE_VALUES
+    if last == 0:
+        return _larger_line(source, source, like)
     most = _larger_line(source, source + min(LINE_VALUES, last) * item_bytes, like)
     for place in range(2 * LINE_VALUES, count, 2 * LINE_VALUES):
         one, other = min(place, last), min(place + LINE_VALUES, last)

@@ -2,7 +2,7 @@
 
 Follows: a plain dict, which keeps its order in 84 bytes a key however keys come and go; OrderedDict
 takes 165. Only, finding a dict's first key passes over the gaps of all that left before it, so the
-oldest keys are listed a part at a time, and a dict of more gaps than keys is made anew.
+oldest keys are listed a part at a time, and a dict far too large for its keys is made anew.
 Leaves out: what a key's number means, which is the policy's.
 """
 
