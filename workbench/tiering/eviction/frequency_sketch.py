@@ -42,7 +42,7 @@ class FrequencySketch:
     def add(self, key: int | bytes) -> None:
         """Count one use."""
         # Every use of a block adds: no call for digests, which is a fifth of the time.
-        first, second = _two_numbers(key) if type(key) is bytes else _spread(key)
+        first, second = _two_numbers(key) if isinstance(key, bytes) else _spread(key)
         mask, row, other = self._mask, self._row, self._other
         first &= mask
         second &= mask
