@@ -16,8 +16,9 @@ from kernels.rounding import (
     LINE_VALUES,
     int8_line,
     int8_line_nontemporal,
-    largest_line,
+    largest_of,
     round_to_int8,
+    value_bytes,
 )
 from kernels.scale import INT8_STEPS, inverse_of, scale_of, whole_numbers
 from kernels.simd import LINE_BYTES, address_of, prefetch, store_fence
@@ -74,8 +75,8 @@ def numpy_per_layer(slab, slots, rows, places, k_tokens, v_tokens):
 
 
 @njit(cache=True, nogil=True)
-def _find_largest(largest, first, tokens, token, layer):
-    """Note the largest magnitude of each head of one row, from ``largest[first]`` on.
+def _find_largest(largest, tokens, token, layer):
+    """Note the largest magnitude of each head of one row.
 
     Whole arrays come in, here and below, because slicing them costs more than a head's work.
     """
@@ -83,31 +84,27 @@ def _find_largest(largest, first, tokens, token, layer):
         most = magnitude_bits(tokens[token, layer, head, 0])
         for index in range(tokens.shape[3]):  # from 0: a whole number of vectors
             most = max(most, magnitude_bits(tokens[token, layer, head, index]))
-        largest[first + head] = as_float(most)
+        largest[head] = as_float(most)
 
 
 @njit(cache=True, nogil=True)
-def _find_largest_lines(largest, first, tokens, token, layer):
-    """Do as `_find_largest` for heads of at least 64 values; the last line may overlap."""
-    heads, head_dim, item_bytes = tokens.shape[2], tokens.shape[3], tokens.itemsize
+def _find_largest_lines(largest, tokens, token, layer):
+    """Do as `_find_largest` for heads of at least 64 values."""
+    heads, head_dim, item_bytes = tokens.shape[2], tokens.shape[3], value_bytes(tokens)
     row = (token * tokens.shape[1] + layer) * heads * head_dim
     start = address_of(tokens) + row * item_bytes
     for head in range(heads):
-        most = largest_line(start, tokens)
-        for index in range(LINE_VALUES, head_dim, LINE_VALUES):
-            place = min(index, head_dim - LINE_VALUES)
-            most = max(most, largest_line(start + place * item_bytes, tokens))
-        largest[first + head] = as_float(most)
+        largest[head] = as_float(largest_of(start, head_dim, tokens))
         start += head_dim * item_bytes
 
 
 @njit(cache=True, nogil=True)
-def _write_scales(scales, start, largest, inverses, first, heads):
+def _write_scales(scales, start, largest, inverses):
     """Write one row's scales, and note what its values are multiplied with; in vectors."""
-    for head in range(heads):
-        bits = scale_of(largest[first + head], _STEP)
+    for head in range(len(largest)):
+        bits = scale_of(largest[head], _STEP)
         scales[start + head] = bits
-        inverses[first + head] = inverse_of(bits)
+        inverses[head] = inverse_of(bits)
 
 
 @njit(cache=True, nogil=True)
@@ -133,26 +130,26 @@ def scalar(slab, slots, rows, places, k_tokens, v_tokens):
     for token in range(n_tokens):
         block, row = slots[token] * slab.shape[1], rows[token] * heads
         for layer in range(n_layers):
-            _find_largest(largest, 0, k_tokens, token, layer)
+            _find_largest(largest, k_tokens, token, layer)
             start = (block + places[layer, K_SCALES]) // _SCALE_BYTES + row
-            _write_scales(scales, start, largest, inverses, 0, heads)
+            _write_scales(scales, start, largest, inverses)
             start = block + places[layer, K] + row * head_dim
             _scalar_row(values, start, inverses, k_tokens, token, layer)
-            _find_largest(largest, 0, v_tokens, token, layer)
+            _find_largest(largest, v_tokens, token, layer)
             start = (block + places[layer, V_SCALES]) // _SCALE_BYTES + row
-            _write_scales(scales, start, largest, inverses, 0, heads)
+            _write_scales(scales, start, largest, inverses)
             start = block + places[layer, V] + row * head_dim
             _scalar_row(values, start, inverses, v_tokens, token, layer)
 
 
 @njit(cache=True, nogil=True)
-def _vector_row(to, inverses, first, tokens, token, layer):
+def _vector_row(to, inverses, tokens, token, layer):
     """Quantise one row of heads of at least 64 values; a head's last line may overlap."""
-    heads, head_dim, item_bytes = tokens.shape[2], tokens.shape[3], tokens.itemsize
+    heads, head_dim, item_bytes = tokens.shape[2], tokens.shape[3], value_bytes(tokens)
     row = (token * tokens.shape[1] + layer) * heads * head_dim
     start = address_of(tokens) + row * item_bytes
     for head in range(heads):
-        inverse = inverses[first + head]
+        inverse = inverses[head]
         for index in range(0, head_dim, LINE_VALUES):
             place = min(index, head_dim - LINE_VALUES)
             source = start + place * item_bytes if inverse > 0 else address_of(_ZEROS)
@@ -169,36 +166,37 @@ def vector(slab, slots, rows, places, k_tokens, v_tokens):
         scalar(slab, slots, rows, places, k_tokens, v_tokens)
         return
     memory, scales = address_of(slab), slab.reshape(-1).view(np.uint16)
-    largest, inverses = np.empty(2 * heads, _FLOAT), np.empty(2 * heads, _FLOAT)
+    k_largest, v_largest = np.empty(heads, _FLOAT), np.empty(heads, _FLOAT)
+    k_inverses, v_inverses = np.empty(heads, _FLOAT), np.empty(heads, _FLOAT)
     for token in range(n_tokens):
         block, row = slots[token] * slab.shape[1], rows[token] * heads
         for layer in range(n_layers):
-            _find_largest_lines(largest, 0, k_tokens, token, layer)
-            _find_largest_lines(largest, heads, v_tokens, token, layer)
+            _find_largest_lines(k_largest, k_tokens, token, layer)
+            _find_largest_lines(v_largest, v_tokens, token, layer)
             start = (block + places[layer, K_SCALES]) // _SCALE_BYTES + row
-            _write_scales(scales, start, largest, inverses, 0, heads)
+            _write_scales(scales, start, k_largest, k_inverses)
             start = (block + places[layer, V_SCALES]) // _SCALE_BYTES + row
-            _write_scales(scales, start, largest, inverses, heads, heads)
+            _write_scales(scales, start, v_largest, v_inverses)
             to = memory + block + row * head_dim
-            _vector_row(to + places[layer, K], inverses, 0, k_tokens, token, layer)
-            _vector_row(to + places[layer, V], inverses, heads, v_tokens, token, layer)
+            _vector_row(to + places[layer, K], k_inverses, k_tokens, token, layer)
+            _vector_row(to + places[layer, V], v_inverses, v_tokens, token, layer)
 
 
 @njit(cache=True, nogil=True)
-def _nontemporal_row(to, inverses, first, tokens, token, layer):
+def _nontemporal_row(to, inverses, tokens, token, layer):
     """Quantise one row of heads that are whole lines on the grid.
 
     Asks for the next layer's row meanwhile, whose largest are looked for next: a batch of 32 tokens
     takes 42 us a token, 62 without.
     """
-    heads, head_dim, item_bytes = tokens.shape[2], tokens.shape[3], tokens.itemsize
+    heads, head_dim, item_bytes = tokens.shape[2], tokens.shape[3], value_bytes(tokens)
     row = (token * tokens.shape[1] + layer) * heads * head_dim
     start = address_of(tokens) + row * item_bytes
-    soon_bytes = heads * head_dim * item_bytes
+    soon_bytes, line_bytes = heads * head_dim * item_bytes, LINE_VALUES * item_bytes
     for head in range(heads):
-        inverse = inverses[first + head]
+        inverse = inverses[head]
+        source, step = (start, line_bytes) if inverse > 0 else (address_of(_ZEROS), 0)
         for place in range(0, head_dim, LINE_VALUES):
-            source = start + place * item_bytes if inverse > 0 else address_of(_ZEROS)
             soon = start + place * item_bytes + soon_bytes
             prefetch(soon)
             prefetch(soon + LINE_BYTES)
@@ -206,6 +204,7 @@ def _nontemporal_row(to, inverses, first, tokens, token, layer):
                 prefetch(soon + 2 * LINE_BYTES)
                 prefetch(soon + 3 * LINE_BYTES)
             int8_line_nontemporal(to + place, source, tokens, inverse)
+            source += step
         to += head_dim
         start += head_dim * item_bytes
 
@@ -226,24 +225,27 @@ def nontemporal(slab, slots, rows, places, k_tokens, v_tokens):
     if off_grid % LINE_BYTES:
         vector(slab, slots, rows, places, k_tokens, v_tokens)
         return
-    largest, inverses = np.empty(2 * heads, _FLOAT), np.empty(2 * heads, _FLOAT)
+    k_largest, v_largest = np.empty(heads, _FLOAT), np.empty(heads, _FLOAT)
+    k_inverses, v_inverses = np.empty(heads, _FLOAT), np.empty(heads, _FLOAT)
     for token in range(n_tokens):
         block, row = slots[token] * slab.shape[1], rows[token] * heads
         to = memory + block + row * head_dim
-        _find_largest_lines(largest, 0, k_tokens, token, 0)
+        _find_largest_lines(k_largest, k_tokens, token, 0)
         start = (block + places[0, K_SCALES]) // _SCALE_BYTES + row
-        _write_scales(scales, start, largest, inverses, 0, heads)
+        _write_scales(scales, start, k_largest, k_inverses)
         for layer in range(n_layers):
-            _find_largest_lines(largest, heads, v_tokens, token, layer)
-            _nontemporal_row(to + places[layer, K], inverses, 0, k_tokens, token, layer)
+            _find_largest_lines(v_largest, v_tokens, token, layer)
             start = (block + places[layer, V_SCALES]) // _SCALE_BYTES + row
-            _write_scales(scales, start, largest, inverses, heads, heads)
+            prefetch(memory + _SCALE_BYTES * start)
+            _nontemporal_row(to + places[layer, K], k_inverses, k_tokens, token, layer)
+            _write_scales(scales, start, v_largest, v_inverses)
             if layer + 1 < n_layers:
-                _find_largest_lines(largest, 0, k_tokens, token, layer + 1)
-            _nontemporal_row(to + places[layer, V], inverses, heads, v_tokens, token, layer)
-            if layer + 1 < n_layers:
+                _find_largest_lines(k_largest, k_tokens, token, layer + 1)
                 start = (block + places[layer + 1, K_SCALES]) // _SCALE_BYTES + row
-                _write_scales(scales, start, largest, inverses, 0, heads)
+                prefetch(memory + _SCALE_BYTES * start)
+            _nontemporal_row(to + places[layer, V], v_inverses, v_tokens, token, layer)
+            if layer + 1 < n_layers:
+                _write_scales(scales, start, k_largest, k_inverses)
     store_fence()
 
 

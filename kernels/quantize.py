@@ -23,7 +23,7 @@ from kernels.rounding import (
     LINE_VALUES,
     int8_line,
     int8_line_nontemporal,
-    largest_line,
+    largest_of,
     round_to_int8,
 )
 from kernels.scale import INT4_STEPS, INT8_STEPS, inverse_of, scale_of, whole_numbers
@@ -155,11 +155,7 @@ def int8_lines(values, scales, source):
         n_run = min(_RUN_GROUPS, n_groups - first)
         for number in range(n_run):
             group = start + 2 * (first + number) * group_values
-            most = largest_line(group, source)
-            for index in range(LINE_VALUES, group_values, LINE_VALUES):
-                place = min(index, group_values - LINE_VALUES)
-                most = max(most, largest_line(group + 2 * place, source))
-            largest[number] = as_float(most)
+            largest[number] = as_float(largest_of(group, group_values, source))
         for number in range(n_run):
             bits = scale_of(largest[number], _INT8_STEP)
             scales[first + number] = bits
@@ -190,10 +186,7 @@ def int8_nontemporal(values, scales, source):
         n_run = min(_RUN_GROUPS, n_groups - first)
         for number in range(n_run):
             group = start + 2 * (first + number) * group_values
-            most = largest_line(group, source)
-            for place in range(LINE_VALUES, group_values, LINE_VALUES):
-                most = max(most, largest_line(group + 2 * place, source))
-            largest[number] = as_float(most)
+            largest[number] = as_float(largest_of(group, group_values, source))
         for number in range(n_run):
             bits = scale_of(largest[number], _INT8_STEP)
             scales[first + number] = bits

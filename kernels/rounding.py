@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import config, types
+from numba import config, njit, types
 from numba.core import cgutils, codegen
 
 from kernels import half
@@ -96,29 +96,66 @@ def _load_parts(
     return parts
 
 
-def _largest_line_twin(source: int, like: np.ndarray) -> Any:
-    raw = (ctypes.c_uint8 * (LINE_VALUES * like.itemsize)).from_address(int(source))
-    bits = np.frombuffer(raw, f"u{like.itemsize}")
+@_with_twin(lambda like: like.itemsize)
+def value_bytes(typing_context, like):
+    """Return the bytes of an array's values; to the compiler a constant, which ``itemsize`` is not.
+
+    A multiplication and a branch on it a line took a tenth of storing as int8.
+    """
+    n_bytes = like.dtype.bitwidth // 8
+
+    def generate(context, builder, signature, arguments):
+        return ir.Constant(_I64, n_bytes)
+
+    return types.intp(like), generate
+
+
+def _larger_line_twin(one: int, other: int, like: np.ndarray) -> Any:
+    parts = [
+        (ctypes.c_uint8 * (LINE_VALUES * like.itemsize)).from_address(int(at))
+        for at in (one, other)
+    ]
+    bits = np.concatenate([np.frombuffer(part, f"u{like.itemsize}") for part in parts])
     return (bits & bits.dtype.type((1 << (8 * like.itemsize - 1)) - 1)).max()
 
 
-@_with_twin(_largest_line_twin)
-def largest_line(typing_context, source, like):
-    """Return the largest of 64 values' bits without their signs, as `half.magnitude_bits` has them.
-
-    ``like`` is any array of the values' dtype: float32, or uint16 for float16 bits.
-    """
+@_with_twin(_larger_line_twin)
+def _larger_line(typing_context, one, other, like):
+    """Return the largest of two lines' bits without their signs; one line may be the other."""
     bits = {types.uint16: types.uint16, types.float32: types.uint32}[like.dtype]
 
     def generate(context, builder, signature, arguments):
         item = context.get_value_type(bits)
         line = ir.VectorType(item, LINE_VALUES)
-        values = builder.load(_pointer(builder, arguments[0], line), align=1)
         unsigned = ir.Constant(line, [(1 << (item.width - 1)) - 1] * LINE_VALUES)
-        name = f"llvm.vector.reduce.umax.v{LINE_VALUES}i{item.width}"
-        return _call(builder, name, item, [builder.and_(values, unsigned)])
+        lines = [
+            builder.and_(builder.load(_pointer(builder, at, line), align=1), unsigned)
+            for at in arguments[:2]
+        ]
+        suffix = f"v{LINE_VALUES}i{item.width}"
+        larger = _call(builder, f"llvm.umax.{suffix}", line, lines)
+        return _call(builder, f"llvm.vector.reduce.umax.{suffix}", item, [larger])
 
-    return bits(types.intp, like), generate
+    return bits(types.intp, types.intp, like), generate
+
+
+@njit(cache=True, nogil=True)
+def largest_of(source, count, like):
+    """Return the largest of values' bits without their signs, as `half.magnitude_bits` has them.
+
+    ``source`` is the address of ``count`` values, at least 64; ``like`` any array of their dtype:
+    float32, or uint16 for float16 bits. Two lines are compared value by value before the largest is
+    picked from one, which takes as long as loading the two.
+    """
+    item_bytes, last = value_bytes(like), count - LINE_VALUES
+    if last == 0:
+        return _larger_line(source, source, like)
+    most = _larger_line(source, source + min(LINE_VALUES, last) * item_bytes, like)
+    for place in range(2 * LINE_VALUES, count, 2 * LINE_VALUES):
+        one, other = min(place, last), min(place + LINE_VALUES, last)
+        larger = _larger_line(source + one * item_bytes, source + other * item_bytes, like)
+        most = max(most, larger)
+    return most
 
 
 def _round_to_int8_twin(value: np.float32) -> np.int8:

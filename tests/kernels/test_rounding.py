@@ -28,8 +28,9 @@ def line_nontemporal(destination, source, inverse):
 
 
 @njit
-def largest_line(destination, source):
-    destination[0] = rounding.largest_line(source.ctypes.data, source)
+def largest_of(destination, source, count):
+    destination[0] = rounding.largest_of(source.ctypes.data, count, source)
+    destination[1] = rounding.value_bytes(source)
 
 
 def aligned(n_bytes: int) -> np.ndarray:
@@ -57,17 +58,20 @@ def test_a_line_is_64_values_in_order_and_no_more(write, dtype):
     assert not destination[128:].any()
 
 
-@pytest.mark.parametrize("place", [0, 31, 63])
+@pytest.mark.parametrize("count", [64, 65, 127, 128, 129, 200, 256, 321])
 @pytest.mark.parametrize("value", [-3.5, np.inf, np.nan])
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
-def test_the_largest_of_a_line_is_found_wherever_it_is(dtype, value, place):
-    values = np.full(66, -1, dtype)
-    values[1 + place], values[65] = value, 1e4  # the last one lies beyond the line
+def test_the_largest_is_found_wherever_it_is(dtype, value, count):
     kind = np.uint16 if dtype is np.float16 else np.uint32
-    carried = values.view(kind) if dtype is np.float16 else values
-    got = np.zeros(1, kind)
-    largest_line(got, carried[1:])
-    np.testing.assert_array_equal(got.view(dtype), np.abs([values[1 + place]]))
+    got = np.zeros(2, kind)
+    for place in {0, 31, 63, count // 2, count - 64, count - 1}:
+        values = np.full(count + 2, -1, dtype)
+        values[0] = values[-1] = 1e4  # these lie outside
+        values[1 + place] = value
+        carried = values.view(kind) if dtype is np.float16 else values
+        largest_of(got, carried[1:], count)
+        np.testing.assert_array_equal(got[:1].view(dtype), np.abs([dtype(value)]))
+        assert got[1] == values.itemsize
 
 
 @compiled

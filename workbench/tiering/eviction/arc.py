@@ -38,20 +38,21 @@ class Arc(Generic[Key]):
         """Move the block to the end of those used again."""
         if key in self._once.numbers:
             self._once.leave(key)
-            self._again.join(key)
+            self._again.numbers[key] = 0
         else:
             self._again.renew(key)
 
     def insert(self, key: Key) -> None:
         """Join the blocks used once, or, coming back as a ghost, those used again."""
-        if key in self or len(self) >= self.capacity_blocks:
+        once, again = self._once.numbers, self._again.numbers
+        if key in once or key in again or len(once) + len(again) >= self.capacity_blocks:
             refuse_insert(self, key)
         if key in self._once_ghosts.numbers or key in self._again_ghosts.numbers:
             self._learn(key)
-            self._again.join(key)
+            again[key] = 0
         else:
-            self._once.join(key)
-        self._forget_ghosts()
+            once[key] = 0
+            self._forget_ghosts()
 
     def _learn(self, key: Key) -> None:
         """Move the target towards the side whose ghost came back."""
@@ -66,23 +67,21 @@ class Arc(Generic[Key]):
             self._again_ghosts.leave(key)
 
     def _forget_ghosts(self) -> None:
-        once_ghosts, again_ghosts = self._once_ghosts, self._again_ghosts
-        once_room = self.capacity_blocks - len(self._once.numbers)
-        while len(once_ghosts.numbers) > once_room:
-            once_ghosts.leave_oldest()
-        while len(once_ghosts.numbers) + len(again_ghosts.numbers) > self.capacity_blocks:
-            again_ghosts.leave_oldest()
+        most = self.capacity_blocks
+        n_once, n_again = len(self._once_ghosts.numbers), len(self._again_ghosts.numbers)
+        if n_once + len(self._once.numbers) > most:
+            self._once_ghosts.leave_oldest()
+        elif n_once + n_again > most:
+            self._again_ghosts.leave_oldest()
 
     def evict(self, is_pinned: Callable[[Key], bool] = never) -> Key | None:
         """Take the oldest of the side that is above its target, and keep its key as a ghost."""
-        once = (self._once, self._once_ghosts)
-        again = (self._again, self._again_ghosts)
-        sides = (once, again) if len(self._once.numbers) > self._once_target else (again, once)
-        for blocks, ghosts in sides:
-            victim = blocks.oldest(is_pinned)
+        once_first = len(self._once.numbers) > self._once_target
+        for is_once in (once_first, not once_first):
+            victim = (self._once if is_once else self._again).leave_oldest(is_pinned)
             if victim is not None:
-                blocks.leave(victim)
-                ghosts.join(victim)
+                ghosts = self._once_ghosts if is_once else self._again_ghosts
+                ghosts.numbers[victim] = 0
                 self._forget_ghosts()
                 return victim
         return None

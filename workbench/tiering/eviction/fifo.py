@@ -37,14 +37,11 @@ class Fifo(Generic[Key]):
         held = self._queue.numbers
         if key in held or len(held) >= self.capacity_blocks:
             refuse_insert(self, key)
-        self._queue.join(key)
+        held[key] = 0
 
     def evict(self, is_pinned: Callable[[Key], bool] = never) -> Key | None:
         """Take the block at the front."""
-        victim = self._queue.oldest(is_pinned)
-        if victim is not None:
-            self._queue.leave(victim)
-        return victim
+        return self._queue.leave_oldest(is_pinned)
 
     def remove(self, key: Key) -> None:
         """Take the block out."""

@@ -13,6 +13,7 @@ import struct
 import numpy as np
 
 _MOST = 15
+_ONE_MORE = bytes(min(count + 1, _MOST) for count in range(_MOST + 1))
 _USES_PER_BLOCK = 10
 _ODD = 0x9E3779B97F4A7C15  # 2**64 / golden ratio: spreads numbers that follow each other
 _64_BITS = (1 << 64) - 1
@@ -45,12 +46,10 @@ class FrequencySketch:
         mask, row, other = self._mask, self._row, self._other
         first &= mask
         second &= mask
-        if row[first] < _MOST:
-            row[first] += 1
-        if other[second] < _MOST:
-            other[second] += 1
-        self._uses += 1
-        if self._uses >= self._uses_until_halving:
+        row[first] = _ONE_MORE[row[first]]
+        other[second] = _ONE_MORE[other[second]]
+        uses = self._uses = self._uses + 1
+        if uses >= self._uses_until_halving:
             self._halve()
 
     def estimate(self, key: int | bytes) -> int:

@@ -6,7 +6,7 @@ Leaves out: ageing; what was popular once stays until something is more popular.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Generic
 
 from workbench.tiering.eviction.policy import Key, never, refuse_insert, require_capacity
@@ -43,18 +43,23 @@ class Lfu(Generic[Key]):
 
     def evict(self, is_pinned: Callable[[Key], bool] = never) -> Key | None:
         """Take the block at the front of the queue of fewest uses."""
-        for uses in self._fewest_first():
-            victim = self._queues[uses].oldest(is_pinned)
-            if victim is not None:
-                self.remove(victim)
-                return victim
-        return None
-
-    def _fewest_first(self) -> Iterator[int]:
         # Nearly always a block of one use can go, and nothing has to be sorted.
-        if 1 in self._queues:
-            yield 1
-        yield from sorted(self._queues)
+        victim = self._evict_of(1, is_pinned) if 1 in self._queues else None
+        if victim is None:
+            for uses in sorted(self._queues):
+                victim = self._evict_of(uses, is_pinned)
+                if victim is not None:
+                    break
+        return victim
+
+    def _evict_of(self, uses: int, is_pinned: Callable[[Key], bool]) -> Key | None:
+        queue = self._queues[uses]
+        victim = queue.leave_oldest(is_pinned)
+        if victim is not None:
+            del self._uses[victim]
+            if not queue.numbers:
+                del self._queues[uses]
+        return victim
 
     def remove(self, key: Key) -> None:
         """Take the block out; its uses are forgotten."""
@@ -65,7 +70,7 @@ class Lfu(Generic[Key]):
         queue = self._queues.get(uses)
         if queue is None:
             queue = self._queues[uses] = Queue()
-        queue.join(key)
+        queue.numbers[key] = 0
 
     def _leave(self, key: Key, uses: int) -> None:
         queue = self._queues[uses]

@@ -7,6 +7,7 @@ Leaves out: uses beyond 16, which count as 16, and ages finer than a thousandth 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Generic
 
@@ -40,6 +41,10 @@ class RecencyFrequency(Generic[Key]):
         self._now = 0
         self._uses: dict[Key, int] = {}
         self._queues: list[Queue[Key]] = [Queue() for _ in range(_rank(_MOST_USES) + 1)]
+        self._queue_by_uses = [self._queues[max(0, _rank(uses))] for uses in range(_MOST_USES + 1)]
+        # The lowest score of each queue, as last seen: it only rises, so one that is too high to
+        # matter is not looked at.
+        self._least_scores = [0] * len(self._queues)
 
     def __len__(self) -> int:
         return len(self._uses)
@@ -50,8 +55,8 @@ class RecencyFrequency(Generic[Key]):
     def touch(self, key: Key) -> None:
         """Raise the block's score: it was used just now, and once more."""
         uses = self._uses[key]
-        self._queues[_rank(uses)].leave(key)
-        self._join(key, min(uses + 1, _MOST_USES))
+        self._queue_by_uses[uses].leave(key)
+        self._join(key, uses + 1 if uses < _MOST_USES else uses)
 
     def insert(self, key: Key) -> None:
         """Give the block the score of one use, just now."""
@@ -61,27 +66,36 @@ class RecencyFrequency(Generic[Key]):
 
     def evict(self, is_pinned: Callable[[Key], bool] = never) -> Key | None:
         """Take the block with the lowest score."""
-        victim, lowest = None, 0
-        for rank, queue in enumerate(self._queues):
-            key = queue.oldest(is_pinned) if queue.numbers else None
+        lowest_of: Queue[Key] | None = None
+        lowest = math.inf
+        for rank, least in enumerate(self._least_scores):
+            queue = self._queues[rank]
+            if least >= lowest or not queue.numbers:
+                continue
+            key = queue.oldest(is_pinned)
             if key is not None:
                 score = queue.numbers[key] + self._half_life_uses * rank
-                if victim is None or score < lowest:
-                    victim, lowest = key, score
-        if victim is not None:
-            self.remove(victim)
+                if is_pinned is never:
+                    self._least_scores[rank] = score
+                if score < lowest:
+                    lowest_of, lowest = queue, score
+        if lowest_of is None:
+            return None
+        victim = lowest_of.leave_oldest(is_pinned)
+        assert victim is not None, "what was found is gone"
+        del self._uses[victim]
         return victim
 
     def remove(self, key: Key) -> None:
         """Take the block out; its score is forgotten."""
-        self._queues[_rank(self._uses.pop(key))].leave(key)
+        self._queue_by_uses[self._uses.pop(key)].leave(key)
 
     def _join(self, key: Key, uses: int) -> None:
         self._clock += 1
         if self._clock % self._tick_uses == 0:
             self._now = self._clock
         self._uses[key] = uses
-        self._queues[_rank(uses)].join(key, self._now)
+        self._queue_by_uses[uses].numbers[key] = self._now
 
     def check(self) -> None:
         """Assert that every block is in the queue of its rank, by last use."""

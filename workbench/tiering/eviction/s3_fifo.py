@@ -38,18 +38,23 @@ class S3Fifo(Generic[Key]):
 
     def touch(self, key: Key) -> None:
         """Count the use; the block stays where it is."""
-        queue = self._small if key in self._small.numbers else self._main
-        queue.renumber(key, min(queue.numbers[key] + 1, _MOST_USES))
+        held = self._small.numbers
+        if key not in held:
+            held = self._main.numbers
+        uses = held[key]
+        if uses < _MOST_USES:
+            held[key] = uses + 1
 
     def insert(self, key: Key) -> None:
         """Join the small queue, or, coming back as a ghost, the main one."""
-        if key in self or len(self) >= self.capacity_blocks:
+        small, main = self._small.numbers, self._main.numbers
+        if key in small or key in main or len(small) + len(main) >= self.capacity_blocks:
             refuse_insert(self, key)
         if key in self._ghosts.numbers:
             self._ghosts.leave(key)
-            self._main.join(key)
+            main[key] = 0
         else:
-            self._small.join(key)
+            small[key] = 0
 
     def evict(self, is_pinned: Callable[[Key], bool] = never) -> Key | None:
         """Take the first little-used block of the small queue, or one of an overfull main queue."""
@@ -60,7 +65,7 @@ class S3Fifo(Generic[Key]):
             if self._small.leave(key) < _USES_TO_MOVE_ON:
                 self._remember(key)
                 return key
-            self._main.join(key)
+            self._main.numbers[key] = 0
         victim = self._evict_main(is_pinned)
         return self._evict_any_small(is_pinned) if victim is None else victim
 
@@ -69,7 +74,7 @@ class S3Fifo(Generic[Key]):
             uses = self._main.leave(key)
             if uses == 0:
                 return key
-            self._main.join(key, uses - 1)
+            self._main.numbers[key] = uses - 1
         return None
 
     def _evict_any_small(self, is_pinned: Callable[[Key], bool]) -> Key | None:
@@ -81,8 +86,9 @@ class S3Fifo(Generic[Key]):
         return key
 
     def _remember(self, key: Key) -> None:
-        self._ghosts.join(key)
-        if len(self._ghosts) > self._main_blocks:
+        ghosts = self._ghosts.numbers
+        ghosts[key] = 0
+        if len(ghosts) > self._main_blocks:
             self._ghosts.leave_oldest()
 
     def remove(self, key: Key) -> None:

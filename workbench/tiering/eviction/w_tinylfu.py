@@ -48,9 +48,12 @@ class WTinyLfu(Generic[Key]):
         probation, protected = self._probation, self._protected
         if key in probation.numbers:
             probation.leave(key)
-            protected.numbers[key] = 0
-            if len(protected.numbers) > self._protected_blocks:
-                probation.numbers[protected.leave_oldest()] = 0
+            held = protected.numbers
+            held[key] = 0
+            if len(held) > self._protected_blocks:
+                demoted = protected.leave_oldest()
+                assert demoted is not None, "nothing is protected"
+                probation.numbers[demoted] = 0
         elif key in protected.numbers:
             protected.renew(key)
         else:
@@ -68,7 +71,9 @@ class WTinyLfu(Generic[Key]):
         self._sketch.add(key)
         in_window[key] = 0
         if len(in_window) > self._window_blocks:
-            on_probation[self._window.leave_oldest()] = 0
+            pushed_out = self._window.leave_oldest()
+            assert pushed_out is not None, "the window is empty"
+            on_probation[pushed_out] = 0
 
     def evict(self, is_pinned: Callable[[Key], bool] = never) -> Key | None:
         """Take the oldest of a full window or of the main part, whichever was used less of late."""
