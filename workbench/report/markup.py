@@ -81,7 +81,7 @@ def _kept(tag: str, name: str, value: str) -> str | None:
         return f"nb-{value}"
     if name == "style":
         align = _ALIGN.fullmatch(value)
-        return f"text-align:{align[1]}" if align else None
+        return f"text-align: {align[1]}" if align else None
     if name == "src":
         return value if _PICTURE.fullmatch(value) else None
     if name == "href":

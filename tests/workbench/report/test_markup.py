@@ -58,7 +58,7 @@ def test_every_picture_has_a_description() -> None:
 @pytest.mark.parametrize(
     ("style", "stays"),
     [
-        ("text-align: right;", "text-align:right"),
+        ("text-align: right;", "text-align: right"),
         ("text-align:url(http://127.0.0.1:9/x)", ""),
         ("text-align:right;position:fixed", ""),
         ("position:fixed;inset:0", ""),
