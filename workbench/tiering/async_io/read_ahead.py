@@ -2,7 +2,8 @@
 
 Follows: Linux's read-ahead (detect, double, thrash detection); the hit rate of what was read ahead
 decides how much is, down to nothing.
-Leaves out: patterns with a stride, backward readers, knowing a file's length.
+Leaves out: who reads in sequence (streams.py), what it was worth (read_ahead_counts.py); patterns
+with a stride, backward readers, knowing a file's length.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ from workbench.tiering.async_io.engine import (
     StorageError,
 )
 from workbench.tiering.async_io.gain import Gain
-from workbench.tiering.async_io.heads import FILE_BITS, Heads, head_key
+from workbench.tiering.async_io.heads import FILE_BITS, head_key
+from workbench.tiering.async_io.read_ahead_counts import ReadAheadCounts
 from workbench.tiering.async_io.read_ahead_stats import ReadAheadStats
 from workbench.tiering.async_io.read_plan import Plan
 from workbench.tiering.async_io.stream import Chunk, Piece, Stream
+from workbench.tiering.async_io.streams import RUN_TRUSTED, Streams
 from workbench.tiering.async_io.ticket import DroppedError, Settled
 
 Fetch = Callable[[Sequence[Request], float, Settled], None]
@@ -32,15 +35,9 @@ Fetch = Callable[[Sequence[Request], float, Settled], None]
 # After so many batches without a stream only two of every sixteen are looked at: enough to find the
 # next one. A read that goes on where one ended keeps it awake for some batches.
 _QUIET_AFTER, _LOOK_EVERY, _AWAKE_FOR = 16, 16, 4
-# Reads that must have continued each other before anything is read ahead: at first, and after
-# most of what was read ahead has been wasted.
-_RUN_TRUSTED, _RUN_DOUBTED = 3, 32
-# Share of chunks that were used, over about the last 16: below it read-ahead is doubted.
-_TRUSTED_RATE = 0.5
-_RATE_WEIGHT = 1 / 8
-# Batches after which a reader that has not come back may lose its window's memory to another one,
-# or is forgotten if it has none.
-_IDLE_TURNS = 64
+# Reads that must have continued each other before anything is read ahead, after most of what was
+# read ahead has been wasted.
+_RUN_DOUBTED = 32
 # How long a read waits at most for bytes that are on their way before it gets them itself.
 _PATIENCE_S = 1.0
 
@@ -76,21 +73,14 @@ class ReadAhead:
             )
         self._chunk_bytes = chunk_bytes
         self._memory = ChunkMemory(chunk_bytes, cache_bytes // chunk_bytes)
-        self._most_streams = streams
         self._lock = threading.Lock()
         self._arrived = threading.Condition(self._lock)
-        self._known = Heads()
-        self._heads = self._known.places
-        self._streams: dict[int, Stream] = {}
-        self._clock = self._quiet = self._passed = 0
-        self._known_end: dict[int, int] = {}
-        self._untrusted: set[int] = set()
-        self._rate = 1.0
+        self._streams = Streams(streams, self._retire)
+        self._heads = self._streams.heads
+        self._quiet = 0
         self._measures = measure
         self._gains: dict[int, Gain] = {}
-        self._n: dict[str, int] = dict.fromkeys(
-            ("reads", "hits", "partial", "misses", "hit_bytes", "chunks", "used", "wasted"), 0
-        ) | dict.fromkeys(("failed", "fetched_bytes", "wasted_bytes"), 0)
+        self._counts = ReadAheadCounts()
         self._fetch: Fetch | None = None
         self._hurry: Callable[[int], None] | None = None
 
@@ -120,7 +110,7 @@ class ReadAhead:
             if is_read:
                 with self._lock:
                     self._quiet += 1
-                    self._passed += len(batch)
+                    self._counts.missed(len(batch))
                     if gain is not None:
                         gain.rest()
             return False
@@ -130,7 +120,7 @@ class ReadAhead:
             return True
         if is_read:
             with self._lock:
-                self._passed += len(batch)
+                self._counts.missed(len(batch))
                 self._note_some(batch)
         return False
 
@@ -143,10 +133,9 @@ class ReadAhead:
             # Only reads that go on where another one ended are looked at.
             self._quiet = min(self._quiet, _QUIET_AFTER - _AWAKE_FOR)
             for key in self._heads.keys() & places.keys():
-                self._follow(plan, batch, places, key, moved)
+                self._streams.follow(plan, batch, places, key, moved)
             n_reads = [request.op for request in batch].count("read")
-            self._n["reads"] += n_reads - len(plan.pieces)
-            self._n["misses"] += n_reads - len(plan.pieces)
+            self._counts.missed(n_reads - len(plan.pieces))
             self._note_some(batch)
             if moved:
                 self._quiet = 0
@@ -157,7 +146,7 @@ class ReadAhead:
                 for chunk in stream.passed():
                     self._retire(chunk, stream)
                 # It may have been given up for another one of this batch.
-                if id(stream) in self._streams and not (plan.gain and plan.gain.resting):
+                if stream in self._streams and not (plan.gain and plan.gain.resting):
                     self._extend(plan, stream)
         return plan
 
@@ -191,12 +180,9 @@ class ReadAhead:
             self._heads[end_key] = stream
             stream.position = end
             stream.run += 1
-            self._clock += 1
-            stream.touched = self._clock
-            n = self._n
-            n["reads"] += 1
-            n["hits"] += 1
-            n["hit_bytes"] += n_bytes
+            self._streams.clock += 1
+            stream.touched = self._streams.clock
+            self._counts.got(n_bytes, n_bytes)
             gain = self._gains.get(n_bytes.bit_length())
             if gain is not None:
                 gain.note_memory(monotonic_ns() - start_ns, n_bytes)
@@ -233,11 +219,7 @@ class ReadAhead:
         got = {at: self._copy(batch[at], pieces, end_ns) for at, pieces in plan.pieces.items()}
         with self._lock:
             for at, pieces in plan.pieces.items():
-                n = self._n
-                n["reads"] += 1
-                n["hit_bytes"] += got[at]
-                whole = got[at] == batch[at].n_bytes
-                n["hits" if whole else "partial" if got[at] else "misses"] += 1
+                self._counts.got(got[at], batch[at].n_bytes)
                 for piece in pieces:
                     piece.chunk.holders -= 1
                     self._memory.recycle(piece.chunk)
@@ -253,134 +235,45 @@ class ReadAhead:
         """
         late = {one.request.file for one in completions if isinstance(one.error, DeadlineError)}
         with self._lock:
-            self._untrusted |= late
-            files = {write.file for write in writes}
-            for file in files:
-                self._known_end.pop(file, None)
-            for stream in list(self._streams.values()):
-                if stream.file not in files:
-                    continue
-                if stream.file in late:
-                    self._forget_stream(stream)
-                    continue
-                for write in writes:
-                    if write.file == stream.file:
-                        self._drop_span(stream, write.offset, write.offset + write.n_bytes)
+            self._streams.overwritten(writes, late)
 
     def forget(self, file: int) -> None:
         """Drop everything about a file."""
         with self._lock:
-            for stream in list(self._streams.values()):
-                if stream.file == file:
-                    self._forget_stream(stream)
-            self._known_end.pop(file, None)
-            self._untrusted.discard(file)
+            self._streams.forget_file(file)
 
     def stats(self) -> ReadAheadStats:
         """Return the counters so far, consistent with each other."""
         with self._lock:
-            n = self._n | {name: self._n[name] + self._passed for name in ("reads", "misses")}
-            held = sum(len(stream.chunks) for stream in self._streams.values())
-            return ReadAheadStats(**n, held=held, rate=self._rate)
-
-    # Readers
+            return self._counts.stats(self._streams.n_held)
 
     def _note_some(self, batch: Sequence[Request]) -> None:
-        """Note the last read of a batch, and in turn one other: it may hold several streams."""
-        self._clock += 1
         self._quiet += 1
-        self._known.note(batch[-1])
-        if len(batch) > 1:
-            self._known.note(batch[self._clock % len(batch)])
-        if self._clock % _IDLE_TURNS == 0:
-            for stream in list(self._streams.values()):
-                if not stream.chunks and self._clock - stream.touched > _IDLE_TURNS:
-                    self._forget_stream(stream)
-
-    def _follow(
-        self,
-        plan: Plan,
-        batch: Sequence[Request],
-        places: dict[int, int],
-        key: int,
-        moved: dict[int, Stream],
-    ) -> None:
-        """Let a run go on with a read of the batch, and with those that continue that one."""
-        while (place := places.pop(key, None)) is not None and key in self._heads:
-            request = batch[place]
-            if request.op != "read" or request.file in self._untrusted:
-                return
-            head = self._heads.pop(key)
-            end = head_key(request.file, request.offset + request.n_bytes)
-            if isinstance(head, int) and head + 1 < _RUN_TRUSTED:
-                if end not in self._heads:
-                    self._known.expect(end, head + 1)
-            else:
-                stream = head if isinstance(head, Stream) else self._new_stream(request, head)
-                stream.touched = self._clock
-                moved[id(stream)] = stream
-                self._take(plan, place, request, stream)
-            key = end
-
-    def _new_stream(self, request: Request, run: int) -> Stream:
-        if len(self._streams) == self._most_streams:
-            self._forget_stream(min(self._streams.values(), key=lambda one: one.touched))
-        stream = Stream(request.file, request.offset, run)
-        self._streams[id(stream)] = stream
-        return stream
-
-    def _take(self, plan: Plan, place: int, request: Request, stream: Stream) -> None:
-        pieces = stream.take(request.n_bytes)
-        key = head_key(stream.file, stream.position)
-        other = self._heads.get(key)
-        if isinstance(other, Stream):
-            # Two readers have met; one stream is enough for both.
-            self._forget_stream(other)
-        self._heads[key] = stream
-        if stream.position > self._known_end.get(stream.file, stream.position):
-            del self._known_end[stream.file]
-        if request.rest:
-            # Not worth the code: nobody scatters what can be copied.
-            for piece in pieces:
-                piece.chunk.holders -= 1
-                piece.chunk.used_bytes -= piece.n_bytes
-        elif pieces:
-            plan.pieces[place] = pieces
-
-    def _forget_stream(self, stream: Stream) -> None:
-        for chunk in stream.cut(-1):
-            self._retire(chunk, stream)
-        del self._streams[id(stream)]
-        key = head_key(stream.file, stream.position)
-        if self._heads.get(key) is stream:
-            del self._heads[key]
+        self._streams.note(batch)
 
     # Chunks
 
     def _extend(self, plan: Plan, stream: Stream) -> None:
         """Ask for more when half of the window is used up."""
-        trusted = self._rate >= _TRUSTED_RATE
-        needed = _RUN_TRUSTED if trusted else _RUN_DOUBTED
+        needed = RUN_TRUSTED if self._counts.trusted else _RUN_DOUBTED
         if stream.run < needed or stream.position < stream.barrier:
             return
-        n_others = sum(1 for one in self._streams.values() if one.chunks and one is not stream)
-        share = max(1, self._memory.most // (1 + n_others))
+        share = max(1, self._memory.most // (1 + self._streams.n_reading_beside(stream)))
         stream.depth = min(max(1, stream.depth), share)
         at = stream.window_end
         ahead = -(-(at - stream.position) // self._chunk_bytes)
         if ahead > stream.depth // 2:
             return
         for _ in range(stream.depth - ahead):
-            if at + self._chunk_bytes > self._known_end.get(stream.file, 1 << 62):
+            if at + self._chunk_bytes > self._streams.known_end.get(stream.file, 1 << 62):
                 return
-            buffer = self._memory.take() or self._buffer_of_idle(stream)
+            buffer = self._memory.take() or self._take_of_idlest(stream)
             if buffer is None:
                 return
             chunk = Chunk(at, self._chunk_bytes, buffer)
             stream.chunks.append(chunk)
             plan.wanted.append((stream.file, chunk))
-            self._n["chunks"] += 1
-            self._n["fetched_bytes"] += self._chunk_bytes
+            self._counts.fetched(self._chunk_bytes)
             at = chunk.end
 
     def _settle(
@@ -401,48 +294,27 @@ class ReadAhead:
 
     def _fail(self, file: int, chunk: Chunk, error: StorageError) -> None:
         if isinstance(error, ShortTransferError):
-            self._known_end[file] = min(self._known_end.get(file, chunk.end), chunk.end - 1)
-        if chunk.dropped:
-            return
-        for stream in self._streams.values():
-            if chunk in stream.chunks:
-                for gone in stream.cut(chunk.start):
-                    self._retire(gone, stream)
-                stream.barrier = chunk.end
-                stream.depth //= 2
-                break
-
-    def _drop_span(self, stream: Stream, start: int, end: int) -> None:
-        for chunk in stream.chunks:
-            if chunk.start < end and start < chunk.end:
-                for gone in stream.cut(max(start, chunk.start)):
-                    self._retire(gone, stream)
-                return
+            ends = self._streams.known_end
+            ends[file] = min(ends.get(file, chunk.end), chunk.end - 1)
+        stream = None if chunk.dropped else self._streams.holder(chunk)
+        if stream is not None:
+            for gone in stream.cut(chunk.start):
+                self._retire(gone, stream)
+            stream.barrier = chunk.end
+            stream.depth //= 2
 
     def _retire(self, chunk: Chunk, stream: Stream) -> None:
         """Count a chunk that leaves its window, and learn from it."""
         chunk.dropped = True
-        self._n["wasted_bytes"] += chunk.n_bytes - chunk.used_bytes
-        if chunk.state == "failed":
-            self._n["failed"] += 1
-        elif chunk.used_bytes:
-            self._n["used"] += 1
-            self._rate += (1 - self._rate) * _RATE_WEIGHT
-            stream.depth = min(2 * stream.depth, self._memory.most)
-        else:
-            self._n["wasted"] += 1
-            self._rate -= self._rate * _RATE_WEIGHT
-            stream.depth //= 2
+        self._counts.retired(chunk)
+        if chunk.state != "failed":
+            stream.depth = (
+                min(2 * stream.depth, self._memory.most) if chunk.used_bytes else stream.depth // 2
+            )
         self._memory.recycle(chunk)
 
-    def _buffer_of_idle(self, stream: Stream) -> memoryview | None:
-        """Give up the window of a reader that has not come back for long."""
-        idle = [one for one in self._streams.values() if one is not stream and one.chunks]
-        idlest = min(idle, key=lambda one: one.touched, default=None)
-        if idlest is None or self._clock - idlest.touched < _IDLE_TURNS:
-            return None
-        self._forget_stream(idlest)
-        return self._memory.take()
+    def _take_of_idlest(self, stream: Stream) -> memoryview | None:
+        return self._memory.take() if self._streams.forget_idlest(stream) else None
 
     def _copy(self, request: Request, pieces: Sequence[Piece], end_ns: int) -> int:
         """Fill a request from its pieces up to the first that failed; return how far that is."""

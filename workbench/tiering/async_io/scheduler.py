@@ -3,7 +3,7 @@
 Follows: Linux's I/O classes with a guard against starvation (mq-deadline's expiry); LMCache's
 priorities prefetch > write. Requests that touch the same bytes keep the order they came in.
 Leaves out: whose turn it is (waiting.py), reads from memory (read_through.py), counting
-(scheduler_counts.py), moving anything (the engines).
+(scheduler_counts.py), carrying requests out (carrier.py, and the engines).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic_ns
 
+from workbench.tiering.async_io.carrier import Carrier
 from workbench.tiering.async_io.engine import (
     DEFAULT_DEADLINE_S,
     Completion,
@@ -74,12 +75,13 @@ class Scheduler(Closing):
             raise StorageError(f"depth={depth} and {self._limits} must each be at least 1")
         self._engine = engine
         self._depth = depth
-        self._merger = Merger(
+        merger = Merger(
             order=order,
             merge=merge,
             gap_bytes=merge_gap_bytes,
             merged_bytes=self._limits.merged_bytes,
         )
+        self._carrier = Carrier(engine, merger, read_ahead)
         self._changed = threading.Condition(threading.Lock())
         self._waiting = Waiting(self._limits)
         self._pressing = Pressing()
@@ -196,7 +198,7 @@ class Scheduler(Closing):
             return self._wait_in_turn(ticket, deadline_s)
         moved: Moved | None = None
         try:
-            moved = self._move(batch, deadline_s, self._depth)
+            moved = self._carrier.carry(batch, deadline_s, self._depth)
         finally:
             with self._changed:
                 self._pressing.demand -= 1
@@ -217,7 +219,7 @@ class Scheduler(Closing):
 
     def _wait_in_turn(self, ticket: Ticket, deadline_s: float) -> list[Completion]:
         try:
-            self._overwrite(ticket.requests)
+            self._carrier.overwrite(ticket.requests)
             completions = ticket.wait(deadline_s)
             if not ticket.done:
                 ticket.cancel()
@@ -229,26 +231,6 @@ class Scheduler(Closing):
     def _note_cached(self, n_requests: int, n_bytes: int) -> None:
         with self._changed:
             self._counts.cached(n_requests, n_bytes)
-
-    # Everything
-
-    def _move(self, batch: Sequence[Request], deadline_s: float, depth: int) -> Moved:
-        """Carry requests out; what was read ahead of bytes they change is dropped."""
-        writes = [request for request in batch if request.op == "write"] if self._read_ahead else []
-        if not writes or self._read_ahead is None:
-            return self._merger.carry_out(self._engine.submit, batch, deadline_s, depth)
-        self._read_ahead.overwritten(writes)
-        completions: list[Completion] = []
-        try:
-            moved = self._merger.carry_out(self._engine.submit, batch, deadline_s, depth)
-            completions = moved.completions
-            return moved
-        finally:
-            self._read_ahead.overwritten(writes, completions)
-
-    def _overwrite(self, batch: Sequence[Request]) -> None:
-        if self._read_ahead is not None:
-            self._read_ahead.overwritten([one for one in batch if one.op == "write"])
 
     def _refuse_closed(self) -> None:
         if self._closed:
@@ -292,7 +274,7 @@ class Scheduler(Closing):
         if refused:
             settle([(ticket, ticket.dropped(range(len(batch)), refused))])
         else:
-            self._overwrite(batch)
+            self._carrier.overwrite(batch)
         return ticket
 
     def _wait_for_room(self, queue: RequestQueue, ticket: Ticket) -> str:
@@ -390,7 +372,7 @@ class Scheduler(Closing):
     def _carry_slice(self, work: Slice) -> None:
         left_s = max(0.0, (work.end_ns - monotonic_ns()) / 1e9)
         try:
-            moved = self._move(work.requests, left_s, 1)
+            moved = self._carrier.carry(work.requests, left_s, 1)
         except Exception as error:  # whatever it was, others wait for this thread's answer
             failed = StorageError(f"the slice was not carried out: {error}")
             completions = [Completion(request, 0, failed) for request in work.requests]

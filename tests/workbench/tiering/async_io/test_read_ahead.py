@@ -86,7 +86,7 @@ def test_the_window_grows_while_it_is_used():
         rig.read(page)
     in_slice = Counter(len(batch) for batch in rig.io.batches)
     assert max(in_slice) >= 1
-    (stream,) = rig.ahead._streams.values()
+    (stream,) = rig.ahead._streams
     assert stream.depth == 16  # the whole cache
     assert rig.ahead.stats().rate == 1.0
     rig.close()
@@ -139,7 +139,7 @@ def test_random_reads_ask_for_nothing_and_look_at_nothing():
     assert (stats.reads, stats.misses, stats.chunks) == (128, 128, 0)
     assert stats.fetched_bytes == 0
     assert len(rig.ahead._heads) <= 2 * 8
-    assert rig.ahead._streams == {}
+    assert list(rig.ahead._streams) == []
 
 
 def test_streams_are_found_after_a_long_time_without_one():
@@ -158,7 +158,7 @@ def test_what_is_noted_is_bounded():
     for page in range(0, 2000, 3):
         rig.read(page)
     assert len(rig.ahead._heads) <= 16
-    assert len(rig.ahead._known.candidates) <= 16
+    assert len(rig.ahead._streams._known.candidates) <= 16
     rig.close()
 
 
@@ -200,7 +200,7 @@ def test_an_idle_window_gives_its_memory_up():
         rig.read(page)
     for page in range(100, 200):
         rig.read(page)
-    idle = [one for one in rig.ahead._streams.values() if one.position < 100 * PAGE_BYTES]
+    idle = [one for one in rig.ahead._streams if one.position < 100 * PAGE_BYTES]
     assert idle == []
     rig.close()
 
@@ -334,7 +334,7 @@ def test_forgetting_a_file_gives_its_memory_back():
         rig.read(page)
     rig.scheduler.forget(rig.file)
     assert rig.ahead.stats().held == 0
-    assert rig.ahead._streams == {}
+    assert list(rig.ahead._streams) == []
     rig.close()
     assert len(rig.ahead._memory.free) == rig.ahead._memory.n_buffers
 
